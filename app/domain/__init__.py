@@ -1,0 +1,1 @@
+"""Plain frozen words that two or more rooms share; no I/O."""

@@ -1,0 +1,49 @@
+"""The call: one request to a model, what it used and what it cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from app.domain.job import Usage
+
+
+class CallOutcome(StrEnum):
+    """How a call ended, as the ledger keeps it."""
+
+    SUCCEEDED = "succeeded"
+    INVALID = "invalid"
+    FAILED = "failed"
+    RATE_LIMITED = "rate_limited"
+    LATE = "late"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request to a provider. Money in nano-dollars; `request` and `answer` are canonical JSON bytes."""
+
+    id: UUID
+    provider: str
+    model: str
+    pool: str
+    outcome: CallOutcome
+    error_code: str | None
+    http_status: int | None
+    input_tokens: int
+    output_tokens: int
+    cached_tokens: int
+    cost_nanos: int
+    price_known: bool
+    limiter_wait_s: float
+    started_at: datetime
+    ended_at: datetime
+    span_id: str
+    request: bytes | None
+    answer: bytes | None
+
+    @property
+    def usage(self) -> Usage:
+        """The call as part of a job's usage."""
+        return Usage(self.input_tokens, self.output_tokens, self.cached_tokens, 1, self.cost_nanos, 0)

@@ -1,0 +1,49 @@
+"""The record of a step: what makes finished work run never again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from app.domain.call import Call
+from app.domain.errors import Failure
+
+
+class StepStatus(StrEnum):
+    """`succeeded` and `failed` are final; `retrying` counts tries and will be tried again."""
+
+    SUCCEEDED = "succeeded"
+    RETRYING = "retrying"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    """One step of one job; tries count over all attempts. `output` is canonical JSON bytes, None unless it succeeded."""
+
+    name: str
+    key: str
+    kind: str
+    status: StepStatus
+    tries: int
+    args_digest: bytes
+    output: bytes | None
+    error: Failure | None
+    started_at: datetime
+    ended_at: datetime
+    attempt: int
+    span_id: str
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """What a step is known by."""
+        return (self.name, self.key)
+
+
+@dataclass(frozen=True, slots=True)
+class StepWrite:
+    """A step's record with the calls that made it: one transaction."""
+
+    record: StepRecord
+    calls: tuple[Call, ...] = ()

@@ -1,0 +1,110 @@
+"""Reads the environment and `laneway.toml` into Settings, or says which key is wrong and why."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsError, TomlConfigSettingsSource
+
+from app.settings.settings import Settings
+
+CONFIG_NAME = "laneway.toml"
+
+
+class ConfigurationError(Exception):
+    """The configuration is refused; the message names each bad key and its rule, never a secret."""
+
+
+def load_settings(data_dir: Path | None = None, **overrides: Any) -> Settings:
+    """Settings of this process. Raises ConfigurationError.
+
+    The file is `LANEWAY_CONFIG`, else `laneway.toml` in the working directory, else in `data_dir`, else none.
+    """
+    path = find_config(os.environ, data_dir)
+    layered = _layered(path)
+    given = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        settings = layered(**given, config=path)
+    except ValidationError as error:
+        raise ConfigurationError(_explain(error, path)) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise ConfigurationError(f"{path}: not valid TOML: {error}") from None
+    except SettingsError as error:
+        raise ConfigurationError(f"The environment is refused: {error}") from None
+    return _with_provider_keys(settings)
+
+
+def _layered(path: Path | None) -> type[Settings]:
+    """Settings whose lowest layer is the file: arguments win over the environment, the environment over the file."""
+
+    class Layered(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls, path))
+
+    return Layered
+
+
+def find_config(environment: Mapping[str, str], data_dir: Path | None) -> Path | None:
+    """Where the configuration file is, None when there is none. Raises ConfigurationError for a named one that is not."""
+    if named := environment.get("LANEWAY_CONFIG"):
+        return _existing(Path(named))
+    places = [Path.cwd(), *([data_dir] if data_dir else [])]
+    return next((place / CONFIG_NAME for place in places if (place / CONFIG_NAME).is_file()), None)
+
+
+def _existing(path: Path) -> Path:
+    if not path.is_file():
+        raise ConfigurationError(f"LANEWAY_CONFIG: there is no file {path}")
+    return path
+
+
+def child_environment(extra: Mapping[str, str]) -> dict[str, str]:
+    """This process's environment with `extra` on top, for a child process."""
+    return {**os.environ, **extra}
+
+
+def _explain(error: ValidationError, path: Path | None) -> str:
+    lines = [f"The configuration is refused ({path or 'environment'}):"]
+    for item in error.errors(include_input=False, include_url=False):
+        key = ".".join(str(part) for part in item["loc"]) or "settings"
+        what = "unknown key: remove it or correct its name" if item["type"] == "extra_forbidden" else item["msg"]
+        lines.append(f"  {key}: {what}")
+    return "\n".join(lines)
+
+
+def _with_provider_keys(settings: Settings) -> Settings:
+    """Read each provider's key from where the file says it is."""
+    providers = {}
+    for name, provider in settings.providers.items():
+        key = provider.api_key
+        if provider.api_key_env:
+            text = os.environ.get(provider.api_key_env, "")
+            if not text:
+                raise ConfigurationError(
+                    f"providers.{name}.api_key_env: the environment variable {provider.api_key_env} is not set"
+                )
+            key = SecretStr(text)
+        elif provider.api_key_file:
+            key = _key_from_file(name, Path(provider.api_key_file))
+        providers[name] = provider.model_copy(update={"api_key": key})
+    return settings.model_copy(update={"providers": providers})
+
+
+def _key_from_file(name: str, path: Path) -> SecretStr:
+    try:
+        return SecretStr(path.read_text(encoding="utf-8").strip())
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"providers.{name}.api_key_file: cannot read {path}: {error}") from None

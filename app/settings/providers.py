@@ -1,0 +1,79 @@
+"""The part of `laneway.toml` that names providers, model aliases and prices."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+
+class Group(BaseModel):
+    """A frozen group of settings that refuses keys it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PoolSettings(Group):
+    """One pool of a provider: models that share a limit. Announced limits are optional."""
+
+    models: Annotated[list[str], Field(min_length=1)]
+    requests_per_minute: Annotated[int | None, Field(gt=0)] = None
+    tokens_per_minute: Annotated[int | None, Field(gt=0)] = None
+    # Calls in flight over all workers; None takes gateway.max_in_flight.
+    max_in_flight: Annotated[int | None, Field(gt=0, le=100_000)] = None
+    window: Literal["refill", "minute", "sliding"] = "refill"
+
+
+class ProviderSettings(Group):
+    """One AI provider: its protocol, address and credential."""
+
+    dialect: Literal["openai", "anthropic"]
+    base_url: Annotated[str, Field(pattern=r"^https?://[^\s]+$")]
+    # The name of the environment variable that holds the key, or a file that holds it; none: no Authorization header.
+    api_key_env: str | None = None
+    api_key_file: str | None = None
+    # Read from the two above at start-up; never written in the file.
+    api_key: SecretStr | None = None
+    pools: dict[str, PoolSettings] = {}
+
+    @model_validator(mode="after")
+    def _one_key_source(self) -> ProviderSettings:
+        if self.api_key_env and self.api_key_file:
+            raise ValueError("give api_key_env or api_key_file, not both")
+        seen: set[str] = set()
+        for name, pool in self.pools.items():
+            if twice := seen & set(pool.models):
+                raise ValueError(f"model {sorted(twice)[0]!r} stands in pool {name!r} and in another one")
+            seen |= set(pool.models)
+        return self
+
+
+class LadderTarget(Group):
+    """One rung of an alias: a provider's model and its weight among equals."""
+
+    provider: str
+    model: str
+    weight: Annotated[int, Field(ge=1, le=1000)] = 1
+
+
+class ModelAlias(Group):
+    """What workflows name: a ladder of targets, tried from the top."""
+
+    ladder: Annotated[list[LadderTarget], Field(min_length=1)]
+
+
+class PriceSettings(Group):
+    """Dollars for a million tokens; overrides the price list that ships with the product."""
+
+    input: Annotated[Decimal, Field(ge=0)]
+    output: Annotated[Decimal, Field(ge=0)]
+    cached_input: Annotated[Decimal | None, Field(ge=0)] = None
+
+
+class BudgetSettings(Group):
+    """Dollars that may be spent in an hour, a day, a month."""
+
+    hour_usd: Annotated[Decimal | None, Field(ge=0)] = None
+    day_usd: Annotated[Decimal | None, Field(ge=0)] = None
+    month_usd: Annotated[Decimal | None, Field(ge=0)] = None

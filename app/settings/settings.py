@@ -1,0 +1,216 @@
+"""Every setting with its meaning, bound and default."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from app.domain.duration import seconds
+from app.settings.providers import (
+    BudgetSettings,
+    Group,
+    LadderTarget,
+    ModelAlias,
+    PriceSettings,
+    ProviderSettings,
+)
+
+LANES = ("interactive", "standard", "bulk", "delivery")
+SIMULATED = "simulated"
+_KEY = re.compile(r"^lw_(live|test)_[A-Za-z0-9]{32,}$")
+
+
+class HttpSettings(Group):
+    """The HTTP door."""
+
+    # The longest a request may be held by `Prefer: wait`.
+    max_wait_s: Annotated[float, Field(gt=0, le=600)] = 60.0
+    # Bodies above this many bytes are refused with 413.
+    max_body_bytes: Annotated[int, Field(ge=1024, le=1 << 30)] = 4 << 20
+    # JSON that nests deeper is refused with 400.
+    max_json_depth: Annotated[int, Field(ge=8, le=900)] = 100
+    # How clients reach this service; used in `urls` and `Location`. None takes relative URLs.
+    public_url: str | None = None
+
+
+class QueueSettings(Group):
+    """The backlog."""
+
+    # Unstarted jobs in all, and for each project; beyond it submits get 429 `queue_full`.
+    max_unstarted: Annotated[int, Field(ge=1)] = 2_000_000
+    max_unstarted_per_project: Annotated[int, Field(ge=1)] = 1_000_000
+    # How often every process rings due work and looks for dead workers.
+    ring_interval_s: Annotated[float, Field(gt=0, le=60)] = 1.0
+
+
+class WebhookSettings(Group):
+    """Outgoing webhooks."""
+
+    # Allow http and private addresses: development only.
+    allow_private: bool = False
+    # Seconds before each attempt; the first is 0. About 75 hours in all.
+    schedule_s: Annotated[tuple[float, ...], Field(min_length=1, max_length=50)] = (
+        0, 5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400,
+    )  # fmt: skip
+    # One attempt may take this long in all.
+    timeout_s: Annotated[float, Field(gt=0, le=60)] = 15.0
+
+
+class LaneSettings(Group):
+    """One lane."""
+
+    # Jobs in flight for each worker process.
+    slots: Annotated[int, Field(ge=1, le=10_000)] = 100
+    off_peak: str | None = None
+
+
+class GatewaySettings(Group):
+    """Calls to models."""
+
+    # Calls in flight for a pool that announces no cap, over all workers.
+    max_in_flight: Annotated[int, Field(ge=1, le=100_000)] = 1000
+    # The wait after a 429 that names no time, where no controller has an estimate.
+    rate_limit_wait_s: Annotated[float, Field(gt=0, le=3600)] = 60.0
+    # A wait for the provider longer than this parks the job and frees its slot.
+    max_slot_wait_s: Annotated[float, Field(ge=0, le=60)] = 10.0
+    # Decoded bytes of an answer; beyond it the call fails.
+    max_answer_bytes: Annotated[int, Field(ge=1024)] = 16 << 20
+    # Nano-dollars for a million tokens of a model without a known price.
+    unknown_price_usd_per_million: Annotated[float, Field(ge=0)] = 50.0
+
+
+class TelemetrySettings(Group):
+    """Logs and traces."""
+
+    # OTLP over HTTP, for instance http://127.0.0.1:4318; none: nothing is exported.
+    otlp_endpoint: str | None = None
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    service_name: str = "laneway"
+
+
+class Settings(BaseSettings):
+    """All settings. Environment variables (`LANEWAY_` + path with `__`) win over the file."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="LANEWAY_", env_nested_delimiter="__", env_ignore_empty=True, frozen=True, extra="forbid"
+    )
+
+    # postgresql://user:password@host:port/name
+    database_url: str = ""
+    # redis://host:port/0, or unix:///path
+    redis_url: str = ""
+    # The configuration file that was read, None when there was none.
+    config: Path | None = None
+    # Import paths of modules with workflows.
+    workflows: Annotated[tuple[str, ...], NoDecode] = ()
+    # A key that exists from the first start on, with every scope.
+    bootstrap_key: SecretStr | None = None
+    mode: Literal["development", "production"] = "development"
+    # Secret for the HMAC under which API keys are stored.
+    pepper: SecretStr = SecretStr("laneway-development-pepper")
+    # Where the embedded servers' binaries are; none: they are looked for.
+    postgres_bin: str | None = None
+    valkey_bin: str | None = None
+    # Given by the supervisor to each child it starts.
+    process_id: UUID | None = None
+    # The simulated provider that serves every alias when no file configures one.
+    simulator_url: str | None = None
+    # A worker that has not beaten for this long is dead.
+    lease_s: Annotated[float, Field(ge=0.5, le=300)] = 4.0
+    # How long a worker lets running jobs go on after SIGTERM.
+    drain_s: Annotated[float, Field(ge=0, le=3600)] = 25.0
+    # PostgreSQL connections of each process, beside the three that beat and flush.
+    pool_size: Annotated[int, Field(ge=2, le=200)] = 8
+    # Names a place in the code where this process kills itself: fault tests only.
+    crash_point: str | None = None
+
+    http: HttpSettings = HttpSettings()
+    queue: QueueSettings = QueueSettings()
+    webhooks: WebhookSettings = WebhookSettings()
+    gateway: GatewaySettings = GatewaySettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
+    lanes: dict[str, LaneSettings] = {}
+    providers: dict[str, ProviderSettings] = {}
+    models: dict[str, ModelAlias] = {}
+    budgets: dict[str, BudgetSettings] = {}
+    prices: dict[str, PriceSettings] = {}
+
+    @field_validator("workflows", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("lease_s", "drain_s", mode="before")
+    @classmethod
+    def _duration(cls, value: Any) -> Any:
+        return seconds(value) if isinstance(value, str) and not value.replace(".", "", 1).isdigit() else value
+
+    @field_validator("bootstrap_key")
+    @classmethod
+    def _key_form(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not _KEY.match(value.get_secret_value()):
+            raise ValueError("must be lw_live_ or lw_test_ and at least 32 letters or digits")
+        return value
+
+    @field_validator("lanes")
+    @classmethod
+    def _known_lanes(cls, value: dict[str, LaneSettings]) -> dict[str, LaneSettings]:
+        for name in value:
+            if name not in LANES:
+                raise ValueError(f"lane {name!r} does not exist: use one of {', '.join(LANES)}")
+        return value
+
+    @model_validator(mode="after")
+    def _targets_exist(self) -> Settings:
+        for alias, ladder in self.models.items():
+            for target in ladder.ladder:
+                if target.provider not in self.providers:
+                    raise ValueError(
+                        f"models.{alias}.ladder names provider {target.provider!r}, which is not configured"
+                    )
+        return self
+
+    @model_validator(mode="after")
+    def _no_default_secrets(self) -> Settings:
+        if self.mode == "production" and self.pepper.get_secret_value() == "laneway-development-pepper":
+            raise ValueError("pepper must be set in production mode: a random text of at least 32 characters")
+        if self.mode == "production" and self.webhooks.allow_private:
+            raise ValueError("webhooks.allow_private is for development: unset it in production mode")
+        return self
+
+    @property
+    def simulated(self) -> bool:
+        """Whether every alias is served by the simulated provider because none is configured."""
+        return not self.providers and self.simulator_url is not None
+
+    def lane(self, name: str) -> LaneSettings:
+        """The lane's settings, or the defaults."""
+        return self.lanes.get(name) or LaneSettings(slots=_DEFAULT_SLOTS[name])
+
+    def provider(self, name: str) -> ProviderSettings:
+        """The provider of that name; the simulated one stands in where none is configured. Raises KeyError."""
+        if self.simulated and name == SIMULATED:
+            return ProviderSettings(dialect="openai", base_url=f"{self.simulator_url}/v1")
+        return self.providers[name]
+
+    def ladder(self, alias: str) -> tuple[LadderTarget, ...]:
+        """The targets of an alias; any alias when the provider is simulated. Raises KeyError."""
+        if self.simulated:
+            return (LadderTarget(provider=SIMULATED, model=f"{alias}-sim"),)
+        return tuple(self.models[alias].ladder)
+
+
+_DEFAULT_SLOTS = {"interactive": 50, "standard": 100, "bulk": 200, "delivery": 50}
+
+
+def masked(settings: Settings) -> dict[str, Any]:
+    """The effective settings as plain JSON, secrets and URL passwords hidden."""
+    plain = settings.model_dump(mode="json")
+    for field in ("database_url", "redis_url"):
+        plain[field] = re.sub(r"(://[^:/@]*):[^@]*@", r"\1:**********@", plain[field])
+    return plain

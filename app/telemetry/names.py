@@ -1,0 +1,21 @@
+"""Attribute names of spans; `gen_ai.*` is still "Development" in OpenTelemetry, so it changes only here."""
+
+from __future__ import annotations
+
+JOB_ID = "laneway.job.id"
+WORKFLOW = "laneway.workflow"
+VERSION = "laneway.workflow.version"
+ATTEMPT = "laneway.attempt"
+LANE = "laneway.lane"
+STEP = "laneway.step"
+TRY = "laneway.try"
+STATUS = "laneway.status"
+COST_USD = "laneway.cost_usd"
+LIMITER_WAIT_S = "laneway.limiter.wait_s"
+ERROR_TYPE = "error.type"
+GEN_AI_OPERATION = "gen_ai.operation.name"
+GEN_AI_PROVIDER = "gen_ai.provider.name"
+GEN_AI_MODEL = "gen_ai.request.model"
+GEN_AI_INPUT_TOKENS = "gen_ai.usage.input_tokens"
+GEN_AI_OUTPUT_TOKENS = "gen_ai.usage.output_tokens"
+HTTP_STATUS = "http.response.status_code"
