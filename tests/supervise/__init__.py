@@ -1,0 +1,1 @@
+"""Tests of the parent process and its embedded servers, on real processes."""
