@@ -1,0 +1,59 @@
+"""What the engine asks of a model and what it gets: the words of the one door to models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+from uuid import UUID
+
+from app.domain.call import Call
+from app.domain.job import TraceContext
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation; `role` is system, user or assistant."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRequest:
+    """One question to an alias. `schema` is a JSON Schema the answer should fit; `trace` is the step's span.
+
+    `timeout_s` bounds each call to a provider, without the waits for the limiter; None takes the gateway's default.
+    """
+
+    alias: str
+    messages: tuple[Message, ...]
+    schema: dict[str, Any] | None
+    schema_name: str | None
+    max_output_tokens: int | None
+    timeout_s: float | None
+    trace: TraceContext
+    idempotency_key: str
+    job_id: UUID
+    project_id: UUID
+    lane: str
+    test_mode: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ModelAnswer:
+    """The model's text; `finish_reason` is the provider's word: stop, length and others."""
+
+    text: str
+    finish_reason: str
+
+
+class ModelGateway(Protocol):
+    """The one door to a model."""
+
+    async def complete(self, request: ModelRequest, record: Callable[[Call], None]) -> ModelAnswer:
+        """The answer; `record` is called once for each call to a provider, failed ones too.
+
+        Raises a Fault by class, and MustWait when the wait for a limit is too long to hold a slot.
+        """
+        ...
