@@ -39,16 +39,18 @@ class Delivery:
     """One outbox row that this worker took to send; `body` is the exact bytes of every try."""
 
     id: UUID
+    epoch: int
     event_id: UUID
     job_id: UUID
     project_id: UUID
+    type: str
     url: str
     secret: str
     body: bytes
     attempts: int
     created_at: datetime
     trace_id: str
-    parent_span_id: str
+    job_span_id: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,6 +111,9 @@ class Usage:
         )
 
 
+NO_USAGE = Usage()
+
+
 @dataclass(frozen=True, slots=True)
 class TraceContext:
     """Where a job's spans hang: hexadecimal ids (W3C Trace Context)."""
@@ -139,7 +142,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class JobWebhook:
-    """The callback a client registered for one job. `secret` signs; None takes the project's."""
+    """The callback a client registered for one job; `secret` (whsec_...) signs."""
 
     url: str
     events: tuple[str, ...]
@@ -164,6 +167,8 @@ class NewJob:
     trace: TraceContext
     created_at: datetime
     expires_at: datetime
+    start_within_s: float | None = None
+    finish_within_s: float | None = None
     start_by: datetime | None = None
     finish_by: datetime | None = None
     retain_s: float = 30 * 86400.0
@@ -183,6 +188,7 @@ class Claimed:
     id: UUID
     epoch: int
     project_id: UUID
+    key_id: UUID | None
     workflow: str
     version: str
     lane: str
@@ -191,12 +197,15 @@ class Claimed:
     input: bytes
     trace: TraceContext
     usage: Usage
+    attempt_cost_nanos: int
     created_at: datetime
+    due_at: datetime
     claimed_at: datetime
     finish_by: datetime | None
     max_cost_nanos: int | None
     resumed: bool
     test_mode: bool
+    has_webhook: bool
 
 
 @dataclass(frozen=True, slots=True)

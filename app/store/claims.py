@@ -1,0 +1,122 @@
+"""Claims due jobs of a lane: all that ask within a moment share one statement."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from uuid import UUID
+
+import asyncpg
+
+from app.domain import ids
+from app.domain.clock import SYSTEM_CLOCK
+from app.domain.event import EventType
+from app.domain.job import Claimed, Status, Verb, sources
+from app.store import rows
+from app.store.announce import Moved, RenderBody, announce
+from app.store.coalescer import Coalescer
+from app.store.database import Database
+
+_DUE = "status in ('" + "', '".join(sources(Verb.CLAIM)) + "')"
+
+# Priorities in turn, so that a claim never wades through high-priority jobs whose time has not come.
+_CLAIM = f"""
+with due as (
+    select found.id
+    from generate_series(9, 0, -1) as level
+    cross join lateral (
+        select id from jobs
+        where lane = $1 and priority = level and {_DUE} and due_at <= now()
+            and (expire_by is null or expire_by > now())
+        order by due_at, id limit $2 for update skip locked
+    ) found
+    limit $2
+), mine as (
+    update jobs j
+    set status = 'running', reason = null, epoch = epoch + 1, revision = revision + 1, worker_id = $3,
+        claimed_at = clock_timestamp(), expire_by = null,
+        started_at = coalesce(started_at, clock_timestamp())
+    from due where j.id = due.id
+    returning j.*
+), told as (
+    insert into events (id, project_id, job_id, type, at, revision)
+    select e.id, m.project_id, m.id, 'job.started', m.claimed_at, m.revision
+    from (select mine.*, row_number() over () as n from mine) m
+    join unnest($4::uuid[]) with ordinality as e (id, n) on e.n = m.n
+    where m.epoch = 1 and not m.has_webhook
+)
+select m.id, m.epoch, m.project_id, m.workflow, m.version, m.lane, m.attempt, m.revision, m.trace_id, m.span_id,
+    m.parent_span_id, m.created_at, m.claimed_at, m.finish_by, m.max_cost_nanos, m.test_mode, m.has_webhook,
+    m.due_at, m.input_tokens, m.output_tokens, m.cached_tokens, m.calls, m.cost_nanos, m.saved_nanos,
+    m.attempt_cost_nanos, m.key_id, p.body
+from mine m join payloads p on p.id = m.input_id
+order by m.priority desc, m.due_at, m.id
+"""
+_COUNT_DUE = f"""
+select count(*) from (
+    select 1 from jobs where lane = $1 and {_DUE} and due_at <= now() limit $2
+) due
+"""
+
+
+class Claims:
+    """The claim door of the store, for one worker process."""
+
+    def __init__(self, database: Database, worker_id: UUID, render: RenderBody) -> None:
+        self._database = database
+        self._worker_id = worker_id
+        self._render = render
+        self._coalesce: Coalescer[str, Claimed | None] = Coalescer(self._flush, linger_s=0.001)
+
+    async def claim(self, lane: str) -> Claimed | None:
+        """The next due job of the lane, now owned by this worker; None when there is none. Raises StoreAway."""
+        return await self._coalesce(lane)
+
+    async def due(self, lane: str, most: int) -> int:
+        """How many jobs of the lane are due and unclaimed, counted up to `most`."""
+        async with self._database.connection() as connection:
+            return int(await connection.fetchval(_COUNT_DUE, lane, most))
+
+    async def _flush(self, lanes: Sequence[str]) -> list[Claimed | None]:
+        asked: dict[str, int] = defaultdict(int)
+        for lane in lanes:
+            asked[lane] += 1
+        got: dict[str, list[Claimed]] = {}
+        async with self._database.transaction() as connection:
+            for lane, count in asked.items():
+                event_ids = [ids.uuid7() for _ in range(count)]
+                found = await connection.fetch(_CLAIM, lane, count, self._worker_id, event_ids)
+                got[lane] = [_claimed(row) for row in reversed(found)]
+                hooked = [_started(job) for job in got[lane] if job.has_webhook and not job.resumed]
+                await announce(connection, hooked, SYSTEM_CLOCK.now(), self._render)
+        return [got[lane].pop() if got[lane] else None for lane in lanes]
+
+
+def _started(job: Claimed) -> Moved:
+    return Moved(job.id, job.project_id, Status.RUNNING, job.revision, job.lane, True, EventType.JOB_STARTED)
+
+
+def _claimed(row: asyncpg.Record) -> Claimed:
+    return Claimed(
+        id=row["id"],
+        epoch=row["epoch"],
+        project_id=row["project_id"],
+        key_id=row["key_id"],
+        workflow=row["workflow"],
+        version=row["version"],
+        lane=row["lane"],
+        attempt=row["attempt"],
+        revision=row["revision"],
+        input=row["body"],
+        trace=rows.trace(row),
+        usage=rows.usage(row),
+        attempt_cost_nanos=row["attempt_cost_nanos"],
+        created_at=row["created_at"],
+        due_at=row["due_at"],
+        claimed_at=row["claimed_at"],
+        finish_by=row["finish_by"],
+        max_cost_nanos=row["max_cost_nanos"],
+        resumed=row["epoch"] > 1,
+        test_mode=row["test_mode"],
+        has_webhook=row["has_webhook"],
+    )

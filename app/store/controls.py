@@ -1,0 +1,182 @@
+"""Moves that no worker makes: cancel, expire, retry, recover."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from uuid import UUID
+
+import asyncpg
+
+from app.domain.clock import SYSTEM_CLOCK
+from app.domain.event import EventType
+from app.domain.job import Status, Verb, sources
+from app.store.announce import Moved, RenderBody, announce
+from app.store.database import Connection, Database
+from app.store.leaves import END_EVENT
+
+
+def _in(verb: Verb) -> str:
+    return "status in ('" + "', '".join(sources(verb)) + "')"
+
+
+class Refusal(StrEnum):
+    """Why a control had no effect."""
+
+    NOT_FOUND = "not_found"
+    REVISION = "revision"
+    STATE = "state"
+
+
+# Deaths within this many hours that make a job a dead letter, and how many.
+_DEATH_WINDOW_H = 72
+_DEATHS = 3
+
+_RETURN = "returning j.id, j.project_id, j.status, j.revision, j.lane, j.has_webhook"
+
+_CANCEL = f"""
+update jobs j
+set status = 'canceled', reason = null, epoch = epoch + 1, revision = revision + 1, expire_by = null,
+    error_class = 'input', error_code = 'canceled_by_client', error_detail = 'Canceled by the client.',
+    ended_at = clock_timestamp(), expires_at = clock_timestamp() + make_interval(secs => retain_s)
+where id = $1 and {_in(Verb.CANCEL)}
+{_RETURN}
+"""
+_FLAG = """
+update jobs j set cancel_requested = true, revision = revision + 1
+where id = $1 and status = 'running' and not cancel_requested
+returning j.id
+"""
+_EXPIRE = f"""
+update jobs j
+set status = 'expired', reason = null, epoch = epoch + 1, revision = revision + 1, error_class = 'transient',
+    error_code = case when started_at is null and finish_by is distinct from expire_by then 'start_timeout'
+        else 'run_timeout' end,
+    error_detail = case when started_at is null and finish_by is distinct from expire_by
+        then 'The job did not start within start_within.' else 'The job did not finish within finish_within.' end,
+    expire_by = null, ended_at = clock_timestamp(), expires_at = clock_timestamp() + make_interval(secs => retain_s)
+where id in (
+    select id from jobs where expire_by <= now() and {_in(Verb.EXPIRE)} order by id limit 1000 for update skip locked
+)
+{_RETURN}
+"""
+_KEEP_ATTEMPT = """
+insert into attempts (
+    job_id, n, epoch, status, error_class, error_code, error_detail, error_step, cost_nanos, started_at, ended_at
+)
+select id, attempt, epoch, status, error_class, error_code, error_detail, error_step, attempt_cost_nanos, claimed_at,
+    coalesce(ended_at, clock_timestamp())
+from jobs where id = $1 and claimed_at is not null
+on conflict do nothing
+"""
+_RETRY = """
+update jobs j
+set status = 'queued', reason = null, epoch = epoch + 1, revision = revision + 1, due_at = clock_timestamp(),
+    attempt = attempt + (case when claimed_at is null then 0 else 1 end), attempt_cost_nanos = 0, claimed_at = null,
+    version = coalesce($2, version),
+    ended_at = null, error_class = null, error_code = null, error_detail = null, error_step = null, disposition = null,
+    degraded = null, cancel_requested = false, deaths = null,
+    finish_by = clock_timestamp() + make_interval(secs => finish_within_s),
+    expire_by = clock_timestamp() + make_interval(secs => least(start_within_s, finish_within_s))
+where id = $1
+"""
+_FORGET_FAILED = "delete from steps where job_id = $1 and status <> 'succeeded'"
+_FORGET_ALL = "delete from steps where job_id = $1"
+_RECOVER = f"""
+with lost as (
+    select id, worker_id, epoch, array(
+        select d from unnest(deaths) d where d > clock_timestamp() - interval '{_DEATH_WINDOW_H} hours'
+    ) || case when $2 then array[clock_timestamp()] else array[]::timestamptz[] end as deaths
+    from jobs where status = 'running' and worker_id = any($1::uuid[]) order by id for update skip locked
+), kept as (
+    insert into attempts (
+        job_id, n, epoch, status, error_class, error_code, error_detail, cost_nanos, started_at, ended_at
+    )
+    select j.id, j.attempt, j.epoch, 'lost', 'system', 'worker_lost', 'The worker was lost.', 0, j.claimed_at,
+        clock_timestamp()
+    from jobs j join lost on lost.id = j.id where $2 and cardinality(lost.deaths) < {_DEATHS}
+        and not j.cancel_requested
+)
+update jobs j
+set worker_id = null, epoch = j.epoch + 1, revision = revision + 1, deaths = lost.deaths,
+    status = case when cancel_requested then 'canceled' when cardinality(lost.deaths) >= {_DEATHS} then 'failed'
+        else 'queued' end,
+    due_at = case when cancel_requested or cardinality(lost.deaths) >= {_DEATHS} then due_at
+        else least(due_at, clock_timestamp()) end,
+    error_class = case when cancel_requested then 'input' when cardinality(lost.deaths) >= {_DEATHS} then 'system' end,
+    error_code = case when cancel_requested then 'canceled_by_client'
+        when cardinality(lost.deaths) >= {_DEATHS} then 'worker_lost' end,
+    error_detail = case when cancel_requested then 'Canceled by the client.'
+        when cardinality(lost.deaths) >= {_DEATHS} then
+            '{_DEATHS} workers died while they ran this job within {_DEATH_WINDOW_H} hours.' end,
+    disposition = case when not cancel_requested and cardinality(lost.deaths) >= {_DEATHS} then 'dead_letter' end,
+    ended_at = case when cancel_requested or cardinality(lost.deaths) >= {_DEATHS} then clock_timestamp() end,
+    expire_by = case when not cancel_requested and cardinality(lost.deaths) < {_DEATHS} then finish_by end
+from lost where j.id = lost.id and j.epoch = lost.epoch and j.status = 'running'
+{_RETURN}
+"""
+_READ = "select status, revision from jobs where id = $1 and project_id = $2 for update"
+
+
+class Controls:
+    """The doors for clients and for the house's own loops."""
+
+    def __init__(self, database: Database, render: RenderBody) -> None:
+        self._database = database
+        self._render = render
+
+    async def cancel(self, project_id: UUID, job_id: UUID, revision: int | None = None) -> Moved | Status | Refusal:
+        """End an unclaimed job (Moved), flag a running one (Status.RUNNING), or the end state it has already."""
+        async with self._database.transaction() as connection:
+            found = await connection.fetchrow(_READ, job_id, project_id)
+            status = _checked(found, revision)
+            if isinstance(status, Refusal) or status.terminal:
+                return status
+            if status is Status.RUNNING:
+                await connection.execute(_FLAG, job_id)
+                return status
+            return (await self._announced(connection, await connection.fetch(_CANCEL, job_id)))[0]
+
+    async def retry(
+        self, project_id: UUID, job_id: UUID, *, version: str | None, from_start: bool, revision: int | None = None
+    ) -> Refusal | None:
+        """Queue a failed, canceled or expired job again, same id; finished steps are kept unless `from_start`."""
+        async with self._database.transaction() as connection:
+            found = await connection.fetchrow(_READ, job_id, project_id)
+            status = _checked(found, revision)
+            if isinstance(status, Refusal):
+                return status
+            if status not in sources(Verb.RETRY):
+                return Refusal.STATE
+            await connection.execute(_KEEP_ATTEMPT, job_id)
+            await connection.execute(_FORGET_ALL if from_start else _FORGET_FAILED, job_id)
+            await connection.execute(_RETRY, job_id, version)
+            return None
+
+    async def expire_due(self) -> list[Moved]:
+        """End unclaimed jobs whose client's clock has run out, at most 1,000."""
+        async with self._database.transaction() as connection:
+            return await self._announced(connection, await connection.fetch(_EXPIRE))
+
+    async def recover(self, worker_ids: Sequence[UUID], *, died: bool) -> list[Moved]:
+        """Take back the running jobs of these workers; `died` counts a death against each."""
+        async with self._database.transaction() as connection:
+            return await self._announced(connection, await connection.fetch(_RECOVER, list(worker_ids), died))
+
+    async def _announced(self, connection: Connection, found: list[asyncpg.Record]) -> list[Moved]:
+        moved = [_moved(row) for row in found]
+        await announce(connection, moved, SYSTEM_CLOCK.now(), self._render)
+        return moved
+
+
+def _moved(row: asyncpg.Record) -> Moved:
+    status = Status(row["status"])
+    event: EventType | None = END_EVENT.get(status)
+    return Moved(row["id"], row["project_id"], status, row["revision"], row["lane"], row["has_webhook"], event)
+
+
+def _checked(row: asyncpg.Record | None, revision: int | None) -> Status | Refusal:
+    """The job's state, or why the control does not apply."""
+    if row is None:
+        return Refusal.NOT_FOUND
+    return Refusal.REVISION if revision is not None and row["revision"] != revision else Status(row["status"])

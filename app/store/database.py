@@ -1,0 +1,89 @@
+"""The PostgreSQL pool: opens, hands out connections, and says when the database is away."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TypeAlias
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
+
+# A read-only answer means we reached a demoted server: the same as no connection.
+AWAY = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.InterfaceError,
+)
+
+
+class StoreAway(Exception):
+    """The database cannot be reached; what was in flight may or may not be stored."""
+
+
+class Database:
+    """A pool of connections. Every method raises StoreAway when the database is away."""
+
+    def __init__(self, pool: asyncpg.Pool[asyncpg.Record], url: str) -> None:
+        self._pool = pool
+        self._url = url
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A connection in autocommit: each statement is its own transaction."""
+        try:
+            async with self._pool.acquire(timeout=10) as connection:
+                yield connection
+        except AWAY as error:
+            raise StoreAway(f"{type(error).__name__}: {error}"[:300]) from error
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """A connection inside one transaction: commits at the end, rolls back on any error."""
+        async with self.connection() as connection, connection.transaction():
+            yield connection
+
+    async def own_connection(self) -> asyncpg.Connection[asyncpg.Record]:
+        """A connection outside the pool, for the heartbeat, which must not wait for one."""
+        try:
+            return await asyncpg.connect(self._url, timeout=2, command_timeout=2)
+        except AWAY as error:
+            raise StoreAway(f"{type(error).__name__}: {error}"[:300]) from error
+
+    async def ping(self) -> None:
+        """One round trip."""
+        async with self.connection() as connection:
+            await connection.execute("select 1", timeout=2)
+
+    async def close(self) -> None:
+        """Close all connections, by force after 5 s."""
+        try:
+            await asyncio.wait_for(self._pool.close(), 5)
+        except TimeoutError:
+            self._pool.terminate()
+
+
+async def open_database(url: str, size: int) -> Database:
+    """A pool of at most `size` connections. Raises StoreAway."""
+    try:
+        pool = await asyncpg.create_pool(
+            url,
+            min_size=2,
+            max_size=size,
+            timeout=5,
+            command_timeout=30,
+            max_inactive_connection_lifetime=60,
+            server_settings={"application_name": "laneway", "jit": "off", "plan_cache_mode": "force_generic_plan"},
+        )
+    except AWAY as error:
+        raise StoreAway(f"{type(error).__name__}: {error}"[:300]) from error
+    return Database(pool, url)

@@ -1,0 +1,169 @@
+"""A worker leaves a job: settled or parked, in one fenced transaction with output, events and outbox."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from app.domain import canonical, ids
+from app.domain.clock import SYSTEM_CLOCK
+from app.domain.errors import Disposition, Failure
+from app.domain.event import EventType
+from app.domain.job import NO_USAGE, Claimed, Reason, Status, Usage, Verb, allowed
+from app.store import rows
+from app.store.announce import Moved, RenderBody, announce
+from app.store.coalescer import Coalescer
+from app.store.database import Connection, Database
+
+END_EVENT = {
+    Status.SUCCEEDED: EventType.JOB_SUCCEEDED,
+    Status.FAILED: EventType.JOB_FAILED,
+    Status.CANCELED: EventType.JOB_CANCELED,
+    Status.EXPIRED: EventType.JOB_EXPIRED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """How a worker leaves a job. `usage` is the job's total, `attempt_cost_nanos` that of this attempt.
+
+    A charged park ends the attempt: the next claim is attempt + 1.
+    """
+
+    job: Claimed
+    status: Status
+    reason: Reason | None = None
+    due_at: datetime | None = None
+    output: bytes | None = None
+    error: Failure | None = None
+    disposition: Disposition | None = None
+    degraded: tuple[object, ...] = ()
+    usage: Usage = NO_USAGE
+    attempt_cost_nanos: int = 0
+    charged: bool = False
+
+    @property
+    def verb(self) -> Verb:
+        """Whether this ends the job or parks it."""
+        return Verb.SETTLE if self.status.terminal else Verb.PARK
+
+    @property
+    def event(self) -> EventType | None:
+        """What clients are told."""
+        return END_EVENT.get(self.status) or (EventType.JOB_ATTEMPT_FAILED if self.charged else None)
+
+
+_LEAVE = """
+with given as (
+    select * from unnest(
+        $1::uuid[], $2::int[], $3::text[], $4::text[], $5::timestamptz[], $6::uuid[], $7::bytea[], $8::text[],
+        $9::text[], $10::text[], $11::text[], $12::text[], $13::bytea[], $14::bigint[], $15::bigint[], $16::bigint[],
+        $17::int[], $18::bigint[], $19::bigint[], $20::bigint[], $21::bool[]
+    ) as g (
+        id, epoch, status, reason, due_at, output_id, output, error_class, error_code, error_detail, error_step,
+        disposition, degraded, input_tokens, output_tokens, cached_tokens, calls, cost_nanos, saved_nanos,
+        attempt_cost_nanos, charged
+    )
+), owned as (
+    select j.id from jobs j join given g on g.id = j.id and g.epoch = j.epoch
+    where j.status = 'running' and not (g.due_at is not null and j.cancel_requested)
+    order by j.id for no key update of j
+), ended as (
+    insert into attempts (
+        job_id, n, epoch, status, error_class, error_code, error_detail, error_step, cost_nanos, started_at, ended_at
+    )
+    select j.id, j.attempt, j.epoch, 'failed', g.error_class, g.error_code, g.error_detail, g.error_step,
+        g.attempt_cost_nanos, j.claimed_at, clock_timestamp()
+    from jobs j join given g on g.id = j.id where g.charged and j.id in (select id from owned)
+), moved as (
+    update jobs j
+    set status = g.status, reason = g.reason, worker_id = null, revision = j.revision + 1,
+        epoch = j.epoch + (case when g.due_at is null then 0 else 1 end),
+        due_at = coalesce(g.due_at, j.due_at), output_id = g.output_id, error_class = g.error_class,
+        error_code = g.error_code, error_detail = g.error_detail, error_step = g.error_step,
+        disposition = g.disposition, degraded = g.degraded, input_tokens = g.input_tokens,
+        output_tokens = g.output_tokens, cached_tokens = g.cached_tokens, calls = g.calls, cost_nanos = g.cost_nanos,
+        saved_nanos = g.saved_nanos, attempt = j.attempt + g.charged::int,
+        attempt_cost_nanos = case when g.charged then 0 else g.attempt_cost_nanos end,
+        cancel_requested = false,
+        expire_by = case when g.due_at is not null then j.finish_by end,
+        ended_at = case when g.due_at is null then clock_timestamp() end,
+        expires_at = case when g.due_at is null then clock_timestamp() + make_interval(secs => j.retain_s)
+            else j.expires_at end
+    from given g where g.id = j.id and j.id in (select id from owned)
+    returning j.id, j.project_id, j.status, j.revision, j.lane, j.has_webhook
+), kept as (
+    insert into payloads (id, job_id, body)
+    select g.output_id, g.id, g.output from given g join moved m on m.id = g.id where g.output_id is not null
+)
+select * from moved
+"""
+
+
+class Leaves:
+    """The door by which workers give jobs back."""
+
+    def __init__(self, database: Database, render: RenderBody) -> None:
+        self._database = database
+        self._render = render
+        self._coalesce: Coalescer[Leave, Moved | None] = Coalescer(self._flush)
+
+    async def leave(self, leave: Leave) -> Moved | None:
+        """Write it; None when the fence refuses. Raises StoreAway.
+
+        The fence refuses when the job is no longer this worker's, and a park of a job that was told to cancel.
+        """
+        if not allowed(leave.verb, Status.RUNNING, leave.status):
+            raise ValueError(f"no transition from running to {leave.status}")
+        return await self._coalesce(leave)
+
+    async def _flush(self, batch: Sequence[Leave]) -> list[Moved | None]:
+        async with self._database.transaction() as connection:
+            moved = await self._write(connection, batch)
+            await announce(connection, list(moved.values()), SYSTEM_CLOCK.now(), self._render)
+        return [moved.get(leave.job.id) for leave in batch]
+
+    async def _write(self, connection: Connection, batch: Sequence[Leave]) -> dict[UUID, Moved]:
+        columns = zip(*(_columns(leave) for leave in batch), strict=True)
+        events = {leave.job.id: leave.event for leave in batch}
+        return {
+            row["id"]: Moved(
+                row["id"],
+                row["project_id"],
+                Status(row["status"]),
+                row["revision"],
+                row["lane"],
+                row["has_webhook"],
+                events[row["id"]],
+            )
+            for row in await connection.fetch(_LEAVE, *map(list, columns))
+        }
+
+
+def _columns(leave: Leave) -> tuple[object, ...]:
+    error, usage = leave.error, leave.usage
+    return (
+        leave.job.id,
+        leave.job.epoch,
+        str(leave.status),
+        str(leave.reason) if leave.reason else None,
+        leave.due_at,
+        ids.uuid7() if leave.output is not None else None,
+        leave.output,
+        str(error.error_class) if error else None,
+        rows.text(error.code) if error else None,
+        rows.text(error.detail) if error else None,
+        rows.text(error.step) if error else None,
+        str(leave.disposition) if leave.disposition else None,
+        canonical.dump(list(leave.degraded)) if leave.degraded else None,
+        usage.input_tokens,
+        usage.output_tokens,
+        usage.cached_tokens,
+        usage.calls,
+        usage.cost_nanos,
+        usage.saved_nanos,
+        leave.attempt_cost_nanos,
+        leave.charged,
+    )

@@ -1,0 +1,135 @@
+"""Reads jobs for clients: one, a page, its timeline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+
+from app.domain import ids
+from app.domain.job import Job
+from app.store import rows
+from app.store.database import Database
+
+_ATTEMPTS = "select * from attempts where job_id = any($1::uuid[]) order by epoch"
+_DELIVERY = """case when j.has_webhook then (
+    select d.status from deliveries d where d.job_id = j.id order by d.id desc limit 1
+) end as delivery"""
+_ONE = f"""
+select {rows.JOB_COLUMNS}, i.body as input, o.body as output, {_DELIVERY}
+from jobs j join payloads i on i.id = j.input_id left join payloads o on o.id = j.output_id
+where j.id = $1 and j.project_id = $2
+"""
+_HEAD = "select status, revision from jobs where id = $1 and project_id = $2"
+_STEPS = """
+select name, key, kind, status, tries, output, error_class, error_code, error_detail, started_at, ended_at, attempt,
+    span_id, null as error_step
+from steps where job_id = $1 order by started_at
+"""
+_CALLS = "select * from calls where job_id = $1 order by started_at"
+_DELIVERIES = """
+select d.id, d.type, d.url, d.status, a.n, a.at, a.status_code, a.error, a.duration_ms, a.span_id
+from deliveries d join delivery_attempts a on a.delivery_id = d.id where d.job_id = $1 order by a.at
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class JobFilter:
+    """What a list is narrowed to; None does not narrow. `after` is the last id of the page before."""
+
+    workflow: str | None = None
+    statuses: tuple[str, ...] = ()
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+    tag: str | None = None
+    metadata: tuple[tuple[str, str], ...] = ()
+    error_code: str | None = None
+    error_class: str | None = None
+    disposition: str | None = None
+    after: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TraceRows:
+    """What a timeline is drawn from."""
+
+    job: Job
+    steps: Sequence[asyncpg.Record]
+    calls: Sequence[asyncpg.Record]
+    deliveries: Sequence[asyncpg.Record]
+
+
+class Reads:
+    """The reading door; every query is scoped to a project."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def job(self, project_id: UUID, job_id: UUID) -> Job | None:
+        """One job with its payloads; None when the project has none of that id."""
+        async with self._database.connection() as connection:
+            row = await connection.fetchrow(_ONE, job_id, project_id)
+            if row is None:
+                return None
+            earlier = await connection.fetch(_ATTEMPTS, [job_id]) if row["epoch"] > 1 else []
+        return rows.job(row, input=row["input"], output=row["output"], earlier=earlier, delivery=row["delivery"])
+
+    async def head(self, project_id: UUID, job_id: UUID) -> tuple[str, int] | None:
+        """Status and revision only: what a waiting client or a conditional poll needs."""
+        async with self._database.connection() as connection:
+            row = await connection.fetchrow(_HEAD, job_id, project_id)
+        return (row["status"], row["revision"]) if row else None
+
+    async def page(self, project_id: UUID, wanted: JobFilter, limit: int) -> list[Job]:
+        """Up to `limit` jobs, newest first, without payloads."""
+        where, values = _where(project_id, wanted)
+        statement = (
+            f"select {rows.JOB_COLUMNS}, {_DELIVERY} from jobs j where {where} order by j.id desc limit {int(limit)}"
+        )
+        async with self._database.connection() as connection:
+            found = await connection.fetch(statement, *values)
+            earlier = await connection.fetch(_ATTEMPTS, [row["id"] for row in found if row["epoch"] > 1])
+        return [
+            rows.job(row, input=None, output=None, delivery=row["delivery"], earlier=_of(row["id"], earlier))
+            for row in found
+        ]
+
+    async def trace(self, project_id: UUID, job_id: UUID) -> TraceRows | None:
+        """Everything a job's timeline is drawn from."""
+        job = await self.job(project_id, job_id)
+        if job is None:
+            return None
+        async with self._database.connection() as connection:
+            steps = await connection.fetch(_STEPS, job_id)
+            calls = await connection.fetch(_CALLS, job_id)
+            deliveries = await connection.fetch(_DELIVERIES, job_id)
+        return TraceRows(job, steps, calls, deliveries)
+
+
+def _of(job_id: UUID, attempts: Sequence[asyncpg.Record]) -> list[asyncpg.Record]:
+    return [attempt for attempt in attempts if attempt["job_id"] == job_id]
+
+
+def _where(project_id: UUID, wanted: JobFilter) -> tuple[str, list[object]]:
+    """The condition with its values; every value is a parameter."""
+    terms: list[tuple[str, object]] = [("j.project_id = {}", project_id)]
+    if wanted.after:
+        terms.append(("j.id < {}", wanted.after))
+    if wanted.statuses:
+        terms.append(("j.status = any({}::text[])", list(wanted.statuses)))
+    if wanted.created_after:
+        terms.append(("j.id >= {}", ids.uuid7_floor(int(wanted.created_after.timestamp() * 1000))))
+        terms.append(("j.created_at > {}", wanted.created_after))
+    if wanted.created_before:
+        terms.append(("j.created_at < {}", wanted.created_before))
+    for column in ("workflow", "error_code", "error_class", "disposition"):
+        if value := getattr(wanted, column):
+            terms.append((f"j.{column} = {{}}", value))
+    if wanted.tag:
+        terms.append(("j.tags ? {}", wanted.tag))
+    for key, value in wanted.metadata:
+        terms.append(("j.metadata @> {}::jsonb", rows.json_text({key: value})))
+    return " and ".join(term.format(f"${n}") for n, (term, _) in enumerate(terms, 1)), [value for _, value in terms]

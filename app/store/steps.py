@@ -1,0 +1,211 @@
+"""Step records with their calls and ledger rows: written under the job's fence, many jobs in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import asyncpg
+
+from app.domain.call import Call, CallOutcome
+from app.domain.errors import ErrorClass, Failure
+from app.domain.job import NO_USAGE, Claimed, Usage
+from app.domain.step import StepRecord, StepStatus, StepWrite
+from app.store import rows
+from app.store.coalescer import Coalescer
+from app.store.database import Connection, Database
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    job: Claimed
+    write: StepWrite
+
+
+# FOR SHARE holds off recover, cancel and park until this commits: the fence is tested in the same transaction.
+_FENCE = """
+select j.id from jobs j join unnest($1::uuid[], $2::int[]) g (id, epoch) on g.id = j.id and g.epoch = j.epoch
+where j.status = 'running' order by j.id for share of j
+"""
+_STEPS = """
+insert into steps (
+    job_id, name, key, kind, status, tries, args_digest, output, error_class, error_code, error_detail, started_at,
+    ended_at, attempt, span_id
+)
+select * from unnest(
+    $1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::int[], $7::bytea[], $8::bytea[], $9::text[],
+    $10::text[], $11::text[], $12::timestamptz[], $13::timestamptz[], $14::int[], $15::text[]
+)
+on conflict (job_id, name, key) do update set
+    status = excluded.status, tries = excluded.tries, args_digest = excluded.args_digest, output = excluded.output,
+    error_class = excluded.error_class, error_code = excluded.error_code, error_detail = excluded.error_detail,
+    started_at = excluded.started_at, ended_at = excluded.ended_at, attempt = excluded.attempt,
+    span_id = excluded.span_id
+where steps.status <> 'succeeded'
+"""
+_CALLS = """
+insert into calls (
+    id, job_id, step, step_key, step_span_id, attempt, provider, model, pool, outcome, error_code, http_status,
+    input_tokens, output_tokens, cached_tokens, cost_nanos, limiter_wait_s, started_at, ended_at, span_id, request,
+    answer
+)
+select * from unnest(
+    $1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::int[], $7::text[], $8::text[], $9::text[],
+    $10::text[], $11::text[], $12::int[], $13::int[], $14::int[], $15::int[], $16::bigint[], $17::real[],
+    $18::timestamptz[], $19::timestamptz[], $20::text[], $21::bytea[], $22::bytea[]
+)
+on conflict (id) do nothing
+"""
+_LEDGER = """
+insert into ledger (
+    call_id, at, project_id, key_id, workflow, version, job_id, step, attempt, provider, model, outcome, input_tokens,
+    output_tokens, cached_tokens, cost_nanos, price_known
+)
+select * from unnest(
+    $1::uuid[], $2::timestamptz[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::uuid[], $8::text[], $9::int[],
+    $10::text[], $11::text[], $12::text[], $13::int[], $14::int[], $15::int[], $16::bigint[], $17::bool[]
+)
+on conflict (call_id) do nothing
+"""
+_LOAD = "select * from steps where job_id = $1"
+_USED = """
+select coalesce(sum(input_tokens), 0)::bigint as input_tokens, coalesce(sum(output_tokens), 0)::bigint as output_tokens,
+    coalesce(sum(cached_tokens), 0)::bigint as cached_tokens, count(*) as calls,
+    coalesce(sum(cost_nanos), 0)::bigint as cost_nanos, 0::bigint as saved_nanos,
+    coalesce(sum(cost_nanos) filter (where attempt = $2), 0)::bigint as attempt_cost_nanos
+from calls where job_id = $1
+"""
+
+
+class Steps:
+    """The door for step records."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._coalesce: Coalescer[_Item, bool] = Coalescer(self._flush)
+
+    async def load(self, job_id: UUID) -> list[StepRecord]:
+        """All records of a job."""
+        async with self._database.connection() as connection:
+            return [_record(row) for row in await connection.fetch(_LOAD, job_id)]
+
+    async def used(self, job: Claimed) -> tuple[Usage, int]:
+        """What recorded calls of the job used in all, and what its present attempt cost in nano-dollars."""
+        if not job.resumed:
+            return NO_USAGE, 0
+        async with self._database.connection() as connection:
+            row = await connection.fetchrow(_USED, job.id, job.attempt)
+        return (rows.usage(row), row["attempt_cost_nanos"]) if row else (NO_USAGE, 0)
+
+    async def write(self, job: Claimed, write: StepWrite) -> bool:
+        """Store the record with its calls; False when the fence refuses, then only the ledger gets the calls."""
+        return await self._coalesce(_Item(job, write))
+
+    async def _flush(self, batch: Sequence[_Item]) -> list[bool]:
+        async with self._database.transaction() as connection:
+            columns = zip(*{(item.job.id, item.job.epoch) for item in batch}, strict=True)
+            owned = {row["id"] for row in await connection.fetch(_FENCE, *map(list, columns))}
+            kept = [item for item in batch if item.job.id in owned]
+            await _insert(connection, _STEPS, sorted((_step(item) for item in kept), key=lambda row: row[:3]))
+            await _insert(connection, _CALLS, [_call(item, call) for item in kept for call in item.write.calls])
+            paid = [_paid(item, call, item.job.id in owned) for item in batch for call in item.write.calls]
+            await _insert(connection, _LEDGER, paid)
+        return [item.job.id in owned for item in batch]
+
+
+async def _insert(connection: Connection, statement: str, columns: Sequence[tuple[object, ...]]) -> None:
+    if columns:
+        await connection.execute(statement, *map(list, zip(*columns, strict=True)))
+
+
+def _step(item: _Item) -> tuple[str, ...]:
+    record, error = item.write.record, item.write.record.error
+    row = (
+        item.job.id,
+        record.name,
+        record.key,
+        record.kind,
+        str(record.status),
+        record.tries,
+        record.args_digest,
+        record.output,
+        str(error.error_class) if error else None,
+        rows.text(error.code) if error else None,
+        rows.text(error.detail) if error else None,
+        record.started_at,
+        record.ended_at,
+        record.attempt,
+        record.span_id,
+    )
+    return row  # type: ignore[return-value]
+
+
+def _call(item: _Item, call: Call) -> tuple[object, ...]:
+    return (
+        call.id,
+        item.job.id,
+        item.write.record.name,
+        item.write.record.key,
+        item.write.record.span_id,
+        item.job.attempt,
+        call.provider,
+        call.model,
+        call.pool,
+        str(call.outcome),
+        rows.text(call.error_code),
+        call.http_status,
+        call.input_tokens,
+        call.output_tokens,
+        call.cached_tokens,
+        call.cost_nanos,
+        call.limiter_wait_s,
+        call.started_at,
+        call.ended_at,
+        call.span_id,
+        call.request,
+        call.answer,
+    )
+
+
+def _paid(item: _Item, call: Call, owned: bool) -> tuple[object, ...]:
+    job = item.job
+    return (
+        call.id,
+        call.ended_at,
+        job.project_id,
+        job.key_id,
+        job.workflow,
+        job.version,
+        job.id,
+        item.write.record.name,
+        job.attempt,
+        call.provider,
+        call.model,
+        str(call.outcome if owned else CallOutcome.LATE),
+        call.input_tokens,
+        call.output_tokens,
+        call.cached_tokens,
+        call.cost_nanos,
+        call.price_known,
+    )
+
+
+def _record(row: asyncpg.Record) -> StepRecord:
+    error = None
+    if row["error_code"] is not None:
+        error = Failure(ErrorClass(row["error_class"]), row["error_code"], row["error_detail"] or "", row["name"])
+    return StepRecord(
+        row["name"],
+        row["key"],
+        row["kind"],
+        StepStatus(row["status"]),
+        row["tries"],
+        row["args_digest"],
+        row["output"],
+        error,
+        row["started_at"],
+        row["ended_at"],
+        row["attempt"],
+        row["span_id"],
+    )

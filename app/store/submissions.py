@@ -1,0 +1,208 @@
+"""Writes new jobs: idempotency key, job, payload, event and webhook of many submits in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from uuid import UUID
+
+from app.domain import ids
+from app.domain.job import NewJob
+from app.store import rows
+from app.store.coalescer import Coalescer
+from app.store.database import Connection, Database
+
+
+class Outcome(StrEnum):
+    """What became of a submission."""
+
+    CREATED = "created"
+    REPLAYED = "replayed"
+    KEY_REUSED = "key_reused"
+    DUPLICATE = "duplicate"
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotencyKey:
+    """The client's key: `scope` is method and route, `fingerprint` the digest of body and query."""
+
+    scope: str
+    key: str
+    fingerprint: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """One validated submit. `dedupe_within_s` looks for an equal job that young; None does not look."""
+
+    job: NewJob
+    idempotency: IdempotencyKey | None = None
+    dedupe_within_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """The job that answers the submission: the new one, or the earlier one it repeats."""
+
+    job_id: UUID
+    outcome: Outcome
+
+
+_KEYS = """
+insert into idempotency (project_id, scope, key, fingerprint, job_id)
+select * from unnest($1::uuid[], $2::text[], $3::text[], $4::bytea[], $5::uuid[])
+on conflict (project_id, scope, key) do update
+    set fingerprint = excluded.fingerprint, job_id = excluded.job_id, created_at = clock_timestamp()
+    where idempotency.created_at < clock_timestamp() - interval '24 hours'
+returning job_id
+"""
+_KEY_OWNER = "select fingerprint, job_id from idempotency where project_id = $1 and scope = $2 and key = $3"
+_KEY_FOLLOWS = "update idempotency set job_id = $4 where project_id = $1 and scope = $2 and key = $3"
+_LOCK_EQUAL = "select pg_advisory_xact_lock(k) from (select distinct unnest($1::bigint[]) k order by 1) locks"
+_EQUAL = """
+select id from jobs
+where project_id = $1 and workflow = $2 and content_hash = $3 and status not in ('failed', 'canceled', 'expired')
+    and created_at > clock_timestamp() - make_interval(secs => $4)
+order by id desc limit 1
+"""
+_INSERT = """
+with new as (
+    select * from unnest(
+        $1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::smallint[], $8::text[], $9::text[],
+        $10::timestamptz[], $11::timestamptz[], $12::timestamptz[], $13::real[], $14::real[], $15::real[],
+        $16::timestamptz[], $17::timestamptz[], $18::uuid[], $19::bytea[], $20::bytea[], $21::bigint[], $22::text[],
+        $23::text[], $24::text[], $25::text[], $26::text[], $27::text[], $28::bool[], $29::bool[], $30::uuid[]
+    ) as n (
+        id, project_id, key_id, workflow, version, lane, priority, status, reason, due_at, created_at, expires_at,
+        retain_s, start_within_s, finish_within_s, finish_by, expire_by, input_id, body, content_hash, max_cost_nanos,
+        trace_id, span_id, parent_span_id, on_disconnect, tags, metadata, has_webhook, test_mode, event_id
+    )
+), stored as (
+    insert into payloads (id, job_id, body) select input_id, id, body from new
+), told as (
+    insert into events (id, project_id, job_id, type, at, revision)
+    select event_id, project_id, id, 'job.submitted', created_at, 1 from new
+)
+insert into jobs (
+    id, project_id, key_id, workflow, version, lane, priority, status, reason, due_at, created_at, expires_at,
+    retain_s, start_within_s, finish_within_s, finish_by, expire_by, input_id, content_hash, max_cost_nanos,
+    trace_id, span_id, parent_span_id, on_disconnect, tags, metadata, has_webhook, test_mode
+)
+select id, project_id, key_id, workflow, version, lane, priority, status, reason,
+    case when status = 'queued' then least(due_at, clock_timestamp()) else due_at end, created_at, expires_at,
+    retain_s, start_within_s, finish_within_s, finish_by, expire_by, input_id, content_hash, max_cost_nanos,
+    trace_id, span_id, parent_span_id, on_disconnect, tags::jsonb, metadata::jsonb, has_webhook, test_mode
+from new
+"""
+_HOOKS = "insert into job_webhooks (job_id, url, events, secret) values ($1, $2, $3, $4)"
+
+
+class Submissions:
+    """The submit door of the store."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._coalesce: Coalescer[Submission, Submitted] = Coalescer(self._flush)
+
+    async def submit(self, submission: Submission) -> Submitted:
+        """Store the job, durably, or find the one it repeats. Raises StoreAway: then the outcome is unknown."""
+        return await self._coalesce(submission)
+
+    async def _flush(self, batch: Sequence[Submission]) -> list[Submitted]:
+        results: dict[UUID, Submitted] = {}
+        async with self._database.transaction() as connection:
+            await _settle_keys(connection, batch, results)
+            await _settle_equals(connection, [s for s in batch if s.job.id not in results], results)
+            new = [s.job for s in batch if s.job.id not in results]
+            if new:
+                await _insert(connection, new)
+        return [results.get(s.job.id) or Submitted(s.job.id, Outcome.CREATED) for s in batch]
+
+
+async def _settle_keys(connection: Connection, batch: Sequence[Submission], results: dict[UUID, Submitted]) -> None:
+    """Take each idempotency key, in sorted order so that two flushes cannot deadlock; losers get the winner's job."""
+    keyed = [s for s in batch if s.idempotency is not None]
+    if not keyed:
+        return
+    first = {_key_of(s): s for s in reversed(keyed)}
+    columns = [(*key, s.idempotency.fingerprint, s.job.id) for key, s in sorted(first.items()) if s.idempotency]
+    won = {row["job_id"] for row in await connection.fetch(_KEYS, *map(list, zip(*columns, strict=True)))}
+    for submission in keyed:
+        if submission.job.id not in won and submission.idempotency is not None:
+            owner = await connection.fetchrow(_KEY_OWNER, *_key_of(submission))
+            if owner is None:
+                raise LookupError("an idempotency key vanished while it was read")
+            same = owner["fingerprint"] == submission.idempotency.fingerprint
+            results[submission.job.id] = Submitted(owner["job_id"], Outcome.REPLAYED if same else Outcome.KEY_REUSED)
+
+
+def _key_of(submission: Submission) -> tuple[UUID, str, str]:
+    key = submission.idempotency
+    return (submission.job.project_id, key.scope if key else "", key.key if key else "")
+
+
+async def _settle_equals(connection: Connection, batch: Sequence[Submission], results: dict[UUID, Submitted]) -> None:
+    """Find a live or succeeded equal job for each submission that asks; a lock for each hash makes it race-free."""
+    asking = [s for s in batch if s.dedupe_within_s is not None and s.job.content_hash is not None]
+    if not asking:
+        return
+    await connection.execute(_LOCK_EQUAL, [_lock_number(s.job) for s in asking])
+    fresh: dict[tuple[UUID, str, bytes | None], UUID] = {}
+    for submission in asking:
+        job = submission.job
+        same = (job.project_id, job.workflow, job.content_hash)
+        found = fresh.get(same) or await connection.fetchval(_EQUAL, *same, submission.dedupe_within_s)
+        if found is None:
+            fresh[same] = job.id
+        else:
+            results[job.id] = Submitted(found, Outcome.DUPLICATE)
+            if submission.idempotency is not None:
+                await connection.execute(_KEY_FOLLOWS, *_key_of(submission), found)
+
+
+def _lock_number(job: NewJob) -> int:
+    return int.from_bytes((job.content_hash or b"")[:8].ljust(8, b"\0"), signed=True)
+
+
+async def _insert(connection: Connection, jobs: Sequence[NewJob]) -> None:
+    await connection.execute(_INSERT, *map(list, zip(*(_columns(job) for job in jobs), strict=True)))
+    hooks = [(job.id, job.webhook.url, list(job.webhook.events), job.webhook.secret) for job in jobs if job.webhook]
+    if hooks:
+        await connection.executemany(_HOOKS, hooks)
+
+
+def _columns(job: NewJob) -> tuple[object, ...]:
+    start_by = job.start_by or job.finish_by
+    return (
+        job.id,
+        job.project_id,
+        job.key_id,
+        job.workflow,
+        job.version,
+        job.lane,
+        job.priority,
+        str(job.status),
+        str(job.reason) if job.reason else None,
+        job.due_at,
+        job.created_at,
+        job.expires_at,
+        job.retain_s,
+        job.start_within_s,
+        job.finish_within_s,
+        job.finish_by,
+        min(start_by, job.finish_by) if start_by and job.finish_by else start_by,
+        ids.uuid7(),
+        job.input,
+        job.content_hash,
+        job.max_cost_nanos,
+        job.trace.trace_id,
+        job.trace.span_id,
+        job.trace.parent_span_id,
+        job.on_disconnect,
+        rows.json_text(job.tags),
+        rows.json_text(job.metadata),
+        job.webhook is not None,
+        job.test_mode,
+        ids.uuid7(),
+    )

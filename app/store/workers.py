@@ -1,0 +1,102 @@
+"""Processes and their heartbeats, by the database's clock."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import asyncpg
+
+from app.store.database import AWAY, Database, StoreAway
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """What a heartbeat brought back: running jobs of this process that were told to cancel; False: it was given up."""
+
+    alive: bool
+    canceled: tuple[UUID, ...]
+
+
+_REGISTER = """
+insert into workers (id, role, host, pid, lanes, lease_s) values ($1, $2, $3, $4, $5, $6)
+on conflict (id) do update set beat_at = clock_timestamp(), gone_at = null
+"""
+_BEAT = "update workers set beat_at = clock_timestamp() where id = $1 and gone_at is null returning id"
+_CANCELED = "select id from jobs where worker_id = $1 and status = 'running' and cancel_requested"
+_LATE = """
+update workers set gone_at = clock_timestamp()
+where gone_at is null and beat_at < clock_timestamp() - make_interval(secs => lease_s) and id <> $1
+returning id
+"""
+_GONE = "update workers set gone_at = coalesce(gone_at, clock_timestamp()) where id = $1"
+_FORGET = """
+delete from workers w where gone_at < clock_timestamp() - interval '1 day'
+    and not exists (select 1 from jobs j where j.status = 'running' and j.worker_id = w.id)
+"""
+_ORPHANED = """
+select distinct j.worker_id from jobs j left join workers w on w.id = j.worker_id
+where j.status = 'running' and (w.id is null or w.gone_at is not null)
+"""
+_LIVE = "select role, count(*) as n from workers where gone_at is null group by role"
+
+
+class Workers:
+    """The door for heartbeats. Each process beats on a connection of its own, so a busy pool cannot stop it."""
+
+    def __init__(self, database: Database, process_id: UUID) -> None:
+        self._database = database
+        self._id = process_id
+        self._connection: asyncpg.Connection[asyncpg.Record] | None = None
+
+    async def register(self, role: str, host: str, pid: int, lanes: Sequence[str], lease_s: float) -> None:
+        """Make this process known. Raises StoreAway."""
+        async with self._database.connection() as connection:
+            await connection.execute(_REGISTER, self._id, role, host, pid, list(lanes), lease_s)
+
+    async def beat(self) -> Beat:
+        """Renew the lease. Raises StoreAway."""
+        try:
+            connection = await self._own()
+            alive = await connection.fetchval(_BEAT, self._id)
+            canceled = await connection.fetch(_CANCELED, self._id)
+        except AWAY as error:
+            await self._drop()
+            raise StoreAway(str(error)[:300]) from error
+        return Beat(alive is not None, tuple(row["id"] for row in canceled))
+
+    async def give_up_late(self) -> list[UUID]:
+        """Declare dead whoever missed his lease, and name every dead process that still owns jobs."""
+        async with self._database.connection() as connection:
+            await connection.execute(_LATE, self._id)
+            return [row["worker_id"] for row in await connection.fetch(_ORPHANED)]
+
+    async def release(self, process_id: UUID) -> None:
+        """Declare one process gone: it left, or its parent saw it die."""
+        async with self._database.connection() as connection:
+            await connection.execute(_GONE, process_id)
+
+    async def forget_old(self) -> None:
+        """Delete processes that are gone for a day."""
+        async with self._database.connection() as connection:
+            await connection.execute(_FORGET)
+
+    async def live(self) -> dict[str, int]:
+        """How many processes of each role are alive."""
+        async with self._database.connection() as connection:
+            return {row["role"]: row["n"] for row in await connection.fetch(_LIVE)}
+
+    async def close(self) -> None:
+        """Close the heartbeat's connection."""
+        await self._drop()
+
+    async def _own(self) -> asyncpg.Connection[asyncpg.Record]:
+        if self._connection is None or self._connection.is_closed():
+            self._connection = await self._database.own_connection()
+        return self._connection
+
+    async def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.terminate()
