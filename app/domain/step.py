@@ -20,7 +20,7 @@ class StepStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StepRecord:
-    """One step of one job; tries count over all attempts. `output` is canonical JSON bytes, None unless it succeeded."""
+    """One step; tries count over all attempts. `output` is canonical JSON bytes, None unless it succeeded."""
 
     name: str
     key: str
