@@ -1,0 +1,1 @@
+"""Load and simulation: the simulated AI provider; imports nothing else of app."""
