@@ -12,6 +12,8 @@ from pathlib import Path
 from signal import SIGTERM, Signals
 from typing import IO
 
+from app.supervise.errors import CannotStart
+
 _LAUNCH = str(Path(__file__).with_name("launch.py"))
 
 
@@ -61,7 +63,14 @@ def spawn(program: Program) -> subprocess.Popen[bytes]:
 
 
 def run_to_end(program: Program, timeout_s: float) -> subprocess.CompletedProcess[str]:
-    """Run a short program to its end, output captured. Raises subprocess.TimeoutExpired."""
+    """Run a short program to its end, output captured. Raises CannotStart when it takes longer."""
+    try:
+        return _run(program, timeout_s)
+    except subprocess.TimeoutExpired:
+        raise CannotStart(f"{program.argv[0]} did not end within {timeout_s:g} s.") from None
+
+
+def _run(program: Program, timeout_s: float) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*_tied(program.death_signal, program.account), *program.argv],
         stdin=subprocess.DEVNULL,

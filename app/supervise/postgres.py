@@ -21,7 +21,6 @@ _SETTINGS = {
     "listen_addresses": "",
     "port": "5432",
     "unix_socket_permissions": "0700",
-    "max_connections": "100",
     "shared_buffers": "128MB",
     "effective_cache_size": "1GB",
     "max_wal_size": "1GB",
@@ -49,6 +48,7 @@ class Postgres:
     binaries: PostgresBinaries
     log: Path
     fsync: bool = True
+    max_connections: int = 100
 
     name = "postgres"
 
@@ -120,6 +120,7 @@ class Postgres:
 
     def _write_settings(self) -> None:
         settings = {**_SETTINGS, "unix_socket_directories": str(self.home.sockets)}
+        settings["max_connections"] = str(self.max_connections)
         settings["fsync"] = settings["full_page_writes"] = "on" if self.fsync else "off"
         lines = [f"{name} = '{value}'" for name, value in settings.items()]
         text = "\n".join(["# Written by laneway at each start: change postgresql.conf instead.", *lines, ""])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import asyncpg
@@ -17,13 +16,7 @@ from app.supervise.children import Account, Program, run_to_end
 from app.supervise.copies import usable_postgres
 from app.supervise.errors import CannotStart, StillRunning
 from app.supervise.home import NOTE, open_home
-from tests.supervise.embedded import embedded, open_folder, open_servers
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    with open_folder() as path:
-        yield path
+from tests.supervise.embedded import embedded, open_servers
 
 
 async def _write(url: str, text: str) -> None:

@@ -1,0 +1,118 @@
+"""A parent under test: started, watched, and searched for what it leaves behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+class Up:
+    """One run of `run_up` on `folder / "data"`."""
+
+    def __init__(self, folder: Path, *, environment: dict[str, str] | None = None, **plan: Any) -> None:
+        self.folder, self.data = folder, folder / "data"
+        self.journal = folder / "journal"
+        self._output = folder / f"output-{time.monotonic_ns()}"
+        extra = {"TEST_JOURNAL": str(self.journal), "PYTHONPATH": str(_ROOT), **(environment or {})}
+        with self._output.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "tests.supervise.run_up", json.dumps({"data": str(self.data), **plan})],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **extra},
+            )
+
+    @property
+    def said(self) -> str:
+        return self._output.read_text(errors="replace")
+
+    @property
+    def note(self) -> dict[str, Any]:
+        return dict(json.loads((self.data / "up.json").read_text()))
+
+    @property
+    def children(self) -> dict[str, int]:
+        return dict(self.note["children"])
+
+    def lines(self, first: str) -> list[list[str]]:
+        """The journal's lines that begin with that word, split."""
+        text = self.journal.read_text() if self.journal.exists() else ""
+        return [line.split() for line in text.splitlines() if line.split()[:1] == [first]]
+
+    def serving(self) -> dict[str, Any]:
+        """Wait until it serves and its children have noted their start; what it tells tools."""
+        until(lambda: "Ctrl-C drains" in self.said or self.process.poll() is not None)
+        assert self.process.poll() is None, self.said
+        until(lambda: self._ours() <= {int(words[2]) for words in self.lines("start")})
+        return self.note
+
+    def _ours(self) -> set[int]:
+        return {pid for name, pid in self.children.items() if name not in ("postgres", "valkey")}
+
+    def get(self) -> str:
+        """The process id of the API that answers."""
+        with urllib.request.urlopen(self.note["url"] + "/", timeout=10) as answer:
+            return str(answer.read().decode())
+
+    def ended(self, timeout_s: float = 20) -> int:
+        """Its exit code."""
+        return self.process.wait(timeout_s)
+
+    def interrupt(self) -> None:
+        self.process.send_signal(signal.SIGINT)
+
+
+@contextmanager
+def up(folder: Path, *, environment: dict[str, str] | None = None, **plan: Any) -> Iterator[Up]:
+    """A parent; killed at the end of the block if it still runs, and then nothing of it may be left."""
+    run = Up(folder, environment=environment, **plan)
+    try:
+        yield run
+    finally:
+        if run.process.poll() is None:
+            run.process.kill()
+            run.process.wait()
+        until(lambda: not left_behind(folder))
+
+
+def until(true: Callable[[], object], timeout_s: float = 20) -> None:
+    """Poll. Raises AssertionError when it does not come true."""
+    end = time.monotonic() + timeout_s
+    while not true():
+        assert time.monotonic() < end, "did not come true in time"
+        time.sleep(0.02)
+
+
+def left_behind(folder: Path) -> list[str]:
+    """Command lines of the living processes that belong to a run below the folder."""
+    found = []
+    for process in Path("/proc").iterdir():
+        if process.name.isdecimal() and int(process.name) != os.getpid() and _belongs(process, os.fsencode(folder)):
+            found.append(_read(process / "cmdline").replace(b"\0", b" ").decode(errors="replace"))
+    return found
+
+
+def _belongs(process: Path, folder: bytes) -> bool:
+    try:
+        cwd = os.fsencode(os.readlink(process / "cwd"))
+    except OSError:
+        cwd = b""
+    return any(folder in text for text in (cwd, _read(process / "cmdline"), _read(process / "environ")))
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
