@@ -1,0 +1,62 @@
+"""What every model client takes, gives and raises, whatever its provider's protocol."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from app.domain.errors import Fault, LanewayError
+
+
+@dataclass(frozen=True, slots=True)
+class WireRequest:
+    """One call to one model. `messages` are pairs of role and content; `timeout_s` bounds the whole call."""
+
+    model: str
+    messages: tuple[tuple[str, str], ...]
+    schema: dict[str, Any] | None
+    schema_name: str | None
+    max_output_tokens: int | None
+    timeout_s: float
+    max_answer_bytes: int
+    traceparent: str
+    idempotency_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class TokenUsage:
+    """Tokens as the provider counts them; `cached` is the part of `input` that it had in its cache."""
+
+    input: int
+    output: int
+    cached: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class WireAnswer:
+    """A model's answer. `finish_reason` is stop, length, content_filter or the provider's own word.
+
+    `usage` is None when the provider sent none that makes sense.
+    """
+
+    text: str
+    finish_reason: str
+    usage: TokenUsage | None
+    status: int
+
+
+class WireError(LanewayError):
+    """A call that brought no answer: the fault by its class, and the HTTP status if one came."""
+
+    def __init__(self, fault: Fault, status: int | None = None) -> None:
+        super().__init__(fault.detail)
+        self.fault = fault
+        self.status = status
+
+
+class ModelClient(Protocol):
+    """Speaks one provider's protocol. Never retries, never logs, holds no state between calls."""
+
+    async def complete(self, call: WireRequest) -> WireAnswer:
+        """The model's answer. Raises WireError, and nothing else but cancellation."""
+        ...

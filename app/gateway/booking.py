@@ -1,0 +1,108 @@
+"""One call on the books: the record for the ledger and the span for the trace, however it ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from app.clients.base import TokenUsage, WireAnswer, WireRequest
+from app.domain import canonical, money
+from app.domain.call import Call, CallOutcome
+from app.domain.job import TraceContext
+from app.gateway.prices import Cost
+from app.gateway.routes import Target
+from app.telemetry import names
+from app.telemetry.traces import SpanRecord
+
+# A rough size of a token in bytes, for an answer that came without a count.
+_BYTES_PER_TOKEN = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A call that is about to go out."""
+
+    id: UUID
+    target: Target
+    trace: TraceContext
+    waited_s: float
+    started_at: datetime
+    request: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How it ended. `error_code` is None for a success."""
+
+    at: datetime
+    outcome: CallOutcome
+    error_code: str | None
+    status: int | None
+    usage: TokenUsage
+    cost: Cost
+    answer: bytes | None
+
+
+def request_bytes(wire: WireRequest) -> bytes:
+    """The question as stored, the same for every protocol."""
+    asked = {
+        "model": wire.model,
+        "messages": [{"role": role, "content": content} for role, content in wire.messages],
+        "schema": wire.schema,
+        "max_output_tokens": wire.max_output_tokens,
+    }
+    return canonical.dump({name: value for name, value in asked.items() if value is not None})
+
+
+def answer_bytes(answer: WireAnswer) -> bytes:
+    """The answer as stored, the same for every protocol."""
+    return canonical.dump({"text": answer.text, "finish_reason": answer.finish_reason})
+
+
+def estimated(request: bytes, answer: bytes) -> TokenUsage:
+    """Tokens of an answer that came without a count: never free, and never called known."""
+    return TokenUsage(len(request) // _BYTES_PER_TOKEN + 1, len(answer) // _BYTES_PER_TOKEN + 1)
+
+
+def call_record(sent: Sent, ended: Ended) -> Call:
+    """The call as the ledger keeps it."""
+    return Call(
+        id=sent.id,
+        provider=sent.target.provider,
+        model=sent.target.model,
+        pool=sent.target.pool.name,
+        outcome=ended.outcome,
+        error_code=ended.error_code,
+        http_status=ended.status,
+        input_tokens=ended.usage.input,
+        output_tokens=ended.usage.output,
+        cached_tokens=ended.usage.cached,
+        cost_nanos=ended.cost.nanos,
+        price_known=ended.cost.known,
+        limiter_wait_s=sent.waited_s,
+        started_at=sent.started_at,
+        ended_at=ended.at,
+        span_id=sent.trace.span_id,
+        request=sent.request,
+        answer=ended.answer,
+    )
+
+
+def call_span(sent: Sent, ended: Ended) -> SpanRecord:
+    """The call as a client span, without prompt or answer."""
+    attributes: dict[str, str | int | float | bool] = {
+        names.GEN_AI_OPERATION: "chat",
+        names.GEN_AI_PROVIDER: sent.target.provider,
+        names.GEN_AI_MODEL: sent.target.model,
+        names.GEN_AI_INPUT_TOKENS: ended.usage.input,
+        names.GEN_AI_OUTPUT_TOKENS: ended.usage.output,
+        names.COST_USD: money.show(ended.cost.nanos),
+        names.LIMITER_WAIT_S: sent.waited_s,
+    }
+    if ended.status is not None:
+        attributes[names.HTTP_STATUS] = ended.status
+    if ended.error_code is not None:
+        attributes[names.ERROR_TYPE] = ended.error_code
+    name = f"chat {sent.target.model}"
+    return SpanRecord(name, sent.trace, sent.started_at, ended.at, "client", attributes, ended.error_code)

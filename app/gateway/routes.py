@@ -1,0 +1,69 @@
+"""Routes: which targets an alias stands for, and the pool that each of them shares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from app.domain.errors import ProcessingError, SystemFault
+from app.gateway.pool import Pool
+from app.settings import LadderTarget, Settings
+from app.settings.settings import SIMULATED
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One provider's model, and the pool its calls count in."""
+
+    provider: str
+    model: str
+    pool: Pool
+
+
+class Routes:
+    """Reads aliases, ladders and pools from the settings."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._known: dict[tuple[str, str], Target] = {}
+
+    def aliases(self) -> frozenset[str] | None:
+        """The configured aliases; None when the simulated provider serves any."""
+        return None if self._settings.simulated else frozenset(self._settings.models)
+
+    def targets(self, alias: str, test_mode: bool) -> tuple[Target, ...]:
+        """The ladder from the top; in test mode the simulated provider alone.
+
+        Raises ProcessingError for an alias that is not configured, SystemFault when test mode has no provider.
+        """
+        ladder = self._ladder(alias)
+        if test_mode:
+            ladder = self._simulated(alias)
+        return tuple(self._target(rung.provider, rung.model) for rung in ladder)
+
+    def _ladder(self, alias: str) -> tuple[LadderTarget, ...]:
+        try:
+            return self._settings.ladder(alias)
+        except KeyError:
+            known = ", ".join(sorted(self._settings.models)) or "none"
+            raise ProcessingError(
+                f"model alias {alias[:100]!r} is not configured (configured: {known})", code="workflow_error"
+            ) from None
+
+    def _simulated(self, alias: str) -> tuple[LadderTarget, ...]:
+        if self._settings.simulator_url is None and SIMULATED not in self._settings.providers:
+            raise SystemFault("a test key needs the simulated provider: set simulator_url to where it listens")
+        return (LadderTarget(provider=SIMULATED, model=f"{alias}-sim"),)
+
+    def _target(self, provider: str, model: str) -> Target:
+        target = self._known.get((provider, model))
+        if target is None:
+            target = self._known[(provider, model)] = Target(provider, model, self._pool(provider, model))
+        return target
+
+    def _pool(self, provider: str, model: str) -> Pool:
+        default = self._settings.gateway.max_in_flight
+        configured = self._settings.providers.get(provider)
+        for name, pool in configured.pools.items() if configured else ():
+            if model in pool.models:
+                return Pool(f"{provider}/{name}", pool.max_in_flight or default)
+        return Pool(f"{provider}/{model}", default)
