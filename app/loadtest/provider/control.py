@@ -97,7 +97,9 @@ class Control:
 def describe(error: ValidationError) -> str:
     """What is wrong, in one line, each part named."""
     found = error.errors(include_url=False, include_context=False)
-    return "; ".join(f"{'.'.join(map(str, one['loc'])) or 'body'}: {one['msg'].removeprefix('Value error, ')}" for one in found)
+    return "; ".join(
+        f"{'.'.join(map(str, one['loc'])) or 'body'}: {one['msg'].removeprefix('Value error, ')}" for one in found
+    )
 
 
 class _Object(BaseModel):

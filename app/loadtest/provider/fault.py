@@ -96,7 +96,8 @@ class FaultBoard:
         return self._now
 
     def reset(self) -> None:
-        """Back to the settings at start."""
+        """Back to the settings at start, with every limit unused. (A mere change of a limit keeps what was used.)"""
+        self._gate.refresh()
         self._set(self._start)
 
     def put(self, given: Mapping[str, Any]) -> None:

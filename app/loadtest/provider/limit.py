@@ -73,7 +73,8 @@ class RefillWindow:
         return 0.0 if missing <= 1e-9 else missing * 60 / per_minute
 
     def spend(self, cost: int) -> None:
-        self._level = (self._level or 0.0) - cost
+        if self._level is not None:
+            self._level -= cost
 
     def left(self, limits: Limits, per_minute: int, now: float) -> tuple[float, float]:
         size, level = self._sync(limits, per_minute, now)
@@ -132,6 +133,10 @@ class Gate:
         self._in_flight -= 1
         if limits.tpm is not None:
             self._window(limits, "tokens").spend(tokens - hold.tokens)
+
+    def refresh(self) -> None:
+        """Fills every window again; calls in flight stay counted."""
+        self._windows.clear()
 
     def standings(self, limits: Limits, now: float) -> list[Standing]:
         """How the limits a minute stand, for response headers."""

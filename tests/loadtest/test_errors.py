@@ -1,0 +1,85 @@
+"""Each kind of error as a client meets it, and the share in which the kinds come."""
+
+import json
+import re
+
+import httpx
+import pytest
+
+from app.loadtest.provider.fault import ERROR_KINDS
+from tests.loadtest.provider_process import ProviderProcess, content_of
+
+_SCHEMA = {"type": "object", "properties": {"label": {"enum": ["a", "b"]}}, "required": ["label"]}
+_REFUSALS = {
+    "http_500": (500, None),
+    "http_503": (503, None),
+    "http_529": (529, None),
+    "insufficient_quota": (429, "insufficient_quota"),
+    "rate_limited": (429, "rate_limit_exceeded"),
+    "invalid_request": (400, "invalid_value"),
+    "context_length_exceeded": (400, "context_length_exceeded"),
+}
+_CUTS = {"timeout": httpx.ReadTimeout, "reset": httpx.ReadError, "truncated_body": httpx.RemoteProtocolError}
+_SPOILED = {"truncated": "length", "content_filter": "content_filter", "bad_json": "stop"}
+
+
+def test_every_kind_is_tested_here() -> None:
+    assert sorted([*_REFUSALS, *_CUTS, *_SPOILED]) == sorted(ERROR_KINDS)
+
+
+@pytest.mark.parametrize("kind", _REFUSALS)
+def test_refusals(provider: ProviderProcess, kind: str) -> None:
+    provider.set_faults(error_rates={kind: 1})
+    response = provider.chat("hello")
+    assert (response.status_code, response.json()["error"]["code"]) == _REFUSALS[kind]
+    assert "retry-after" not in response.headers
+    assert provider.stats()["by_outcome"] == {kind: 1}
+
+
+@pytest.mark.parametrize("kind", _CUTS)
+def test_cut_connections(provider: ProviderProcess, kind: str) -> None:
+    provider.set_faults(error_rates={kind: 1})
+    with pytest.raises(_CUTS[kind]):
+        provider.chat("hello", timeout_s=0.2 if kind == "timeout" else 10)
+    assert provider.stats()["by_outcome"] == {kind: 1}
+    assert provider.stats()["in_flight"] == 0
+    provider.reset_faults()
+    assert provider.chat("hello").status_code == 200
+
+
+@pytest.mark.parametrize("kind", _SPOILED)
+def test_spoiled_answers(provider: ProviderProcess, kind: str) -> None:
+    provider.set_faults(error_rates={kind: 1})
+    for n in range(12):
+        response = provider.chat(f"hello {n}", schema=_SCHEMA)
+        assert response.json()["choices"][0]["finish_reason"] == _SPOILED[kind]
+        assert not _fits(content_of(response))
+    assert provider.stats()["by_outcome"] == {kind: 12}
+
+
+def _fits(content: str) -> bool:
+    try:
+        answer = json.loads(content)
+    except ValueError:
+        return False
+    return isinstance(answer, dict) and answer.get("label") in ("a", "b")
+
+
+def test_kinds_come_in_their_shares(provider: ProviderProcess) -> None:
+    provider.set_faults(error_rates={"http_500": 0.2, "rate_limited": 0.1})
+    for n in range(400):
+        provider.chat(f"share {n}")
+    counts = provider.stats()["by_outcome"]
+    assert counts["http_500"] / 400 == pytest.approx(0.2, abs=0.06)
+    assert counts["rate_limited"] / 400 == pytest.approx(0.1, abs=0.05)
+    assert counts["http_500"] + counts["rate_limited"] + counts["ok"] == 400
+
+
+def test_errors_take_the_latency_of_an_answer(provider: ProviderProcess) -> None:
+    provider.set_faults(error_rates={"http_500": 1}, latency="fixed(150)")
+    assert provider.chat("hello").elapsed.total_seconds() >= 0.15
+
+
+def test_a_rate_limit_that_is_none_announces_a_wait_where_headers_are_on(provider: ProviderProcess) -> None:
+    provider.set_faults(error_rates={"rate_limited": 1}, limit_headers="full")
+    assert re.fullmatch(r"\d+", provider.chat("hello").headers["retry-after"])
