@@ -1,0 +1,124 @@
+"""A model step: asks through the gateway, checks the answer, and has an unfit one repaired at most twice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from app.domain.errors import ProcessingError
+from app.engine import codec
+from app.engine.run import Run
+from app.engine.schema import AnswerForm
+from app.engine.work import Try
+from app.gateway.request import Message, ModelAnswer, ModelRequest
+
+Turn = Mapping[str, str] | tuple[str, str]
+ROLES = ("system", "user", "assistant")
+REPAIRS = 2
+_CUT_OFF = frozenset({"length", "max_tokens"})
+_SHOWN_ANSWER = 20_000
+
+
+class UnfitAnswer(Exception):
+    """The answer can't be taken; the message tells the model what to mend."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What one `ask` wants to know, and in which form; `key` names the question upstream."""
+
+    alias: str
+    messages: tuple[Message, ...]
+    form: AnswerForm
+    timeout_s: float | None
+    max_cost_nanos: int | None
+    key: str
+
+
+def turns(prompt: str | None, messages: Sequence[Turn] | None) -> tuple[Message, ...]:
+    """The conversation to send. Raises ProcessingError unless exactly one of the two is given, and well formed."""
+    if (prompt is None) == (messages is None):
+        raise ProcessingError("ask takes either prompt= or messages=")
+    if messages is None:
+        return (Message("user", prompt or ""),)
+    found = tuple(_message(turn) for turn in messages)
+    if not found:
+        raise ProcessingError("messages= is empty")
+    return found
+
+
+async def ask(run: Run, question: Question, one: Try) -> Any:
+    """The answer, validated. Raises Faults and MustWait of the gateway, ProcessingError `output_invalid`."""
+    messages = question.messages
+    for repair in range(REPAIRS + 1):
+        _check_cost(run, question)
+        request = _request(run, question, messages, one, repair)
+        answer = await run.gateway.complete(request, one.note)
+        try:
+            return _accepted(question, answer)
+        except UnfitAnswer as unfit:
+            reason = str(unfit)
+            messages = (*question.messages, *_repair(answer, reason, question.form.schema is not None))
+    raise ProcessingError(f"the answer did not fit after {REPAIRS} repairs: {reason}", code="output_invalid")
+
+
+def _message(turn: Turn) -> Message:
+    role, content = (turn.get("role"), turn.get("content")) if isinstance(turn, Mapping) else turn
+    if role not in ROLES or not isinstance(content, str):
+        raise ProcessingError(f"a message is a role ({', '.join(ROLES)}) and a content text, not role {role!r}")
+    return Message(role, content)
+
+
+def _check_cost(run: Run, question: Question) -> None:
+    caps = [cap for cap in (run.max_cost_nanos, question.max_cost_nanos) if cap is not None]
+    if caps and (run.usage + run.account.usage).cost_nanos >= min(caps):
+        raise ProcessingError("the job has used all that max_cost_usd allows", code="cost_cap_reached")
+
+
+def _request(run: Run, question: Question, messages: tuple[Message, ...], one: Try, repair: int) -> ModelRequest:
+    return ModelRequest(
+        alias=question.alias,
+        messages=messages,
+        schema=question.form.schema,
+        schema_name=question.form.schema_name,
+        max_output_tokens=None,
+        timeout_s=question.timeout_s,
+        trace=one.trace,
+        idempotency_key=f"{question.key}-r{repair}" if repair else question.key,
+        job_id=run.job_id,
+        project_id=run.project_id,
+        lane=run.lane,
+        test_mode=run.test_mode,
+    )
+
+
+def _accepted(question: Question, answer: ModelAnswer) -> Any:
+    if answer.finish_reason in _CUT_OFF:
+        raise UnfitAnswer("it was cut off before its end; answer more briefly")
+    if answer.finish_reason == "content_filter":
+        raise ProcessingError("the provider's content filter withheld the answer", code="provider_refused")
+    try:
+        if question.form.schema is None:
+            return codec.load(question.form.adapter, codec.dump(question.form.adapter, answer.text))
+        value = codec.load(question.form.adapter, _bare(answer.text).encode("utf-8", "surrogatepass"))
+        codec.dump(question.form.adapter, value)
+        return value
+    except codec.NotRecordable as error:
+        raise UnfitAnswer(str(error)) from None
+
+
+def _bare(text: str) -> str:
+    """The text without the code fence that some models put around JSON."""
+    stripped = text.strip()
+    if stripped.startswith("```") and stripped.endswith("```") and "\n" in stripped:
+        return stripped[stripped.index("\n") : -3].strip()
+    return stripped
+
+
+def _repair(answer: ModelAnswer, reason: str, structured: bool) -> tuple[Message, Message]:
+    wanted = "with nothing but JSON that fits the schema" if structured else "in full"
+    return (
+        Message("assistant", answer.text[:_SHOWN_ANSWER] or "(no text)"),
+        Message("user", f"That answer can't be used: {reason}. Answer again, {wanted}."),
+    )

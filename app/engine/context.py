@@ -1,0 +1,250 @@
+"""The context: what a workflow's function is given to reach the outside through steps."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar, TypeVarTuple, overload
+from uuid import UUID
+
+from app.domain.duration import seconds
+from app.domain.errors import ProcessingError
+from app.domain.job import Reason
+from app.engine import codec
+from app.engine.act import run_function
+from app.engine.ask import Question, Turn, ask, turns
+from app.engine.fault import misuse
+from app.engine.gather import gather
+from app.engine.policies import DEFAULT, Policy
+from app.engine.schema import answer_form
+from app.engine.steps import MOMENT, Steps
+from app.engine.work import Try, Work, checked_identity, derived_hex, digest_of, shown
+from app.gateway.request import Message
+
+T = TypeVar("T")
+T1 = TypeVar("T1")
+T2 = TypeVar("T2")
+T3 = TypeVar("T3")
+T4 = TypeVar("T4")
+T5 = TypeVar("T5")
+Item = TypeVar("Item")
+Ts = TypeVarTuple("Ts")
+
+
+class Context:
+    """One job as its workflow sees it. Everything that waits or touches the outside has a name here."""
+
+    __slots__ = ("_max_cost_nanos", "_steps")
+
+    def __init__(self, steps: Steps, max_cost_nanos: int | None) -> None:
+        self._steps = steps
+        self._max_cost_nanos = max_cost_nanos
+
+    @property
+    def job_id(self) -> UUID:
+        """The job's id."""
+        return self._steps.run.job_id
+
+    @property
+    def attempt(self) -> int:
+        """The attempt that runs now, from 1."""
+        return self._steps.run.attempt
+
+    @overload
+    async def step(
+        self,
+        name: str,
+        fn: Callable[[*Ts], Coroutine[Any, Any, T]],
+        *args: *Ts,
+        key: str | int | None = None,
+        policy: Policy | None = None,
+    ) -> T: ...
+    @overload
+    async def step(
+        self,
+        name: str,
+        fn: Callable[[*Ts], T],
+        *args: *Ts,
+        key: str | int | None = None,
+        policy: Policy | None = None,
+    ) -> T: ...
+    async def step(
+        self,
+        name: str,
+        fn: Callable[[*Ts], Any],
+        *args: *Ts,
+        key: str | int | None = None,
+        policy: Policy | None = None,
+    ) -> Any:
+        """The result of `fn(*args)`, recorded: once it succeeded it never runs again, in any attempt.
+
+        A sync function runs in a thread. Raises the step's failure as InputError, ProcessingError, TransientError
+        or SystemFault; what is none of these becomes ProcessingError `workflow_error`.
+        """
+        name, key = checked_identity(name, key)
+        policy = policy or DEFAULT
+        try:
+            adapter = codec.returned_by(fn)
+        except codec.NotRecordable as error:
+            raise misuse(shown(name, key), f"can't be recorded: {error}") from None
+
+        async def act(_: Try) -> Any:
+            return await run_function(fn, args, policy.timeout_s)
+
+        digest = digest_of(shown(name, key), *args)
+        return await self._steps.take(Work(name, key, "step", digest, policy, adapter, act))
+
+    @overload
+    async def ask(
+        self,
+        name: str,
+        *,
+        model: str,
+        prompt: str | None = None,
+        messages: Sequence[Turn] | None = None,
+        key: str | int | None = None,
+        policy: Policy | None = None,
+    ) -> str: ...
+    @overload
+    async def ask(
+        self,
+        name: str,
+        *,
+        model: str,
+        prompt: str | None = None,
+        messages: Sequence[Turn] | None = None,
+        output: type[T],
+        key: str | int | None = None,
+        policy: Policy | None = None,
+    ) -> T: ...
+    async def ask(
+        self,
+        name: str,
+        *,
+        model: str,
+        prompt: str | None = None,
+        messages: Sequence[Turn] | None = None,
+        output: Any = str,
+        key: str | int | None = None,
+        policy: Policy | None = None,
+    ) -> Any:
+        """The model's answer, as text or as `output`; recorded like any step. `model` is an alias from the settings.
+
+        Raises ProcessingError `output_invalid` when two repairs don't help, `cost_cap_reached` at the job's cap.
+        """
+        name, key = checked_identity(name, key)
+        policy = policy or DEFAULT
+        conversation = turns(prompt, messages)
+        question = self._question(name, key, model, conversation, output, policy)
+
+        async def act(one: Try) -> Any:
+            return await ask(self._steps.run, question, one)
+
+        digest = digest_of(shown(name, key), model, *conversation)
+        return await self._steps.take(Work(name, key, "ask", digest, policy, question.form.adapter, act))
+
+    @overload
+    async def gather(self, one: Awaitable[T1], /) -> tuple[T1]: ...
+    @overload
+    async def gather(self, one: Awaitable[T1], two: Awaitable[T2], /) -> tuple[T1, T2]: ...
+    @overload
+    async def gather(self, one: Awaitable[T1], two: Awaitable[T2], three: Awaitable[T3], /) -> tuple[T1, T2, T3]: ...
+    @overload
+    async def gather(
+        self, one: Awaitable[T1], two: Awaitable[T2], three: Awaitable[T3], four: Awaitable[T4], /
+    ) -> tuple[T1, T2, T3, T4]: ...
+    @overload
+    async def gather(
+        self,
+        one: Awaitable[T1],
+        two: Awaitable[T2],
+        three: Awaitable[T3],
+        four: Awaitable[T4],
+        five: Awaitable[T5],
+        /,
+    ) -> tuple[T1, T2, T3, T4, T5]: ...
+    @overload
+    async def gather(self, *awaitables: Awaitable[T]) -> tuple[T, ...]: ...
+    async def gather(self, *awaitables: Awaitable[Any]) -> tuple[Any, ...]:
+        """The results of steps taken at once, in order. Waits for all, records all, then raises the first error."""
+        return await gather(self._steps.suspensions, awaitables)
+
+    async def map(
+        self,
+        name: str,
+        fn: Callable[[Item], Coroutine[Any, Any, T]] | Callable[[Item], T],
+        items: Iterable[Item],
+        *,
+        key: Callable[[Item], str | int],
+        limit: int | None = None,
+        policy: Policy | None = None,
+    ) -> list[T]:
+        """A step for each item, named by `key(item)`, at most `limit` at once; the results in the items' order."""
+        if limit is not None and limit < 1:
+            raise ProcessingError(f"ctx.map: limit is at least 1, not {limit!r}")
+        items = list(items)
+        places = asyncio.Semaphore(limit or max(1, len(items)))
+
+        async def one(item: Item) -> T:
+            async with places:
+                result: T = await self.step(name, fn, item, key=key(item), policy=policy)
+                return result
+
+        return list(await gather(self._steps.suspensions, [one(item) for item in items]))
+
+    async def sleep(self, name: str, duration: str | float) -> None:
+        """Wait that long, freeing the slot; the wake-up time is recorded, so no restart prolongs it."""
+        length_s = _length_s(name, duration)
+        until = self._steps.run.clock.now() + timedelta(seconds=length_s)
+        await self._wait(name, length_s, until)
+
+    async def wait_until(self, name: str, when: datetime) -> None:
+        """Wait until that time (aware), freeing the slot."""
+        if not isinstance(when, datetime) or when.tzinfo is None:
+            raise misuse(name, "waits until a time without a zone: give an aware datetime")
+        await self._wait(name, when.astimezone(UTC), when.astimezone(UTC))
+
+    def idempotency_key(self, name: str, key: str | int | None = None) -> str:
+        """A key for an outside write, the same in every attempt of this job: the other side drops the second."""
+        name, key = checked_identity(name, key)
+        return derived_hex(self.job_id, "idempotency", name, key, 40)
+
+    def progress(self, percent: int, step: str | None = None) -> None:
+        """Tell the client how far the job is: 0 to 100, and what it is doing."""
+        if not 0 <= percent <= 100:
+            raise ProcessingError(f"ctx.progress takes a percentage from 0 to 100, not {percent!r}")
+        if self._steps.run.on_progress is not None:
+            self._steps.run.on_progress(int(percent), None if step is None else checked_identity(step, None)[0])
+
+    async def _wait(self, name: str, asked: Any, until: datetime) -> None:
+        name, key = checked_identity(name, None)
+
+        async def act(_: Try) -> datetime:
+            return until
+
+        work = Work(name, key, "wait", digest_of(name, asked), DEFAULT, MOMENT, act)
+        await self._steps.hold(await self._steps.take(work), Reason.SLEEP)
+
+    def _question(
+        self, name: str, key: str, model: str, conversation: tuple[Message, ...], output: Any, policy: Policy
+    ) -> Question:
+        try:
+            form = answer_form(output)
+        except codec.NotRecordable as error:
+            raise misuse(shown(name, key), f"asks for an output that can't be had: {output!r} {error}") from None
+        return Question(
+            alias=model,
+            messages=conversation,
+            form=form,
+            timeout_s=policy.timeout_s,
+            max_cost_nanos=self._max_cost_nanos,
+            key=self.idempotency_key(name, key),
+        )
+
+
+def _length_s(name: str, duration: str | float) -> float:
+    try:
+        return seconds(duration)
+    except ValueError as error:
+        raise misuse(name, f"sleeps for a time that can't be read: {error}") from None

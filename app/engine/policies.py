@@ -1,0 +1,96 @@
+"""How a step is tried: Policy, Cache and Window, as authors write them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from app.domain.duration import seconds
+
+# Policy fields whose feature is not built yet, with the value that asks for nothing.
+UNBUILT: dict[str, Any] = {"cache": None, "batch": None, "fallback": None, "breaker": None, "critical": True}
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """Keep answers for `ttl` (a duration); `tags` drop them together; `near` accepts near-identical questions."""
+
+    ttl: str
+    tags: tuple[str, ...] = ()
+    near: float | None = None
+
+    def __post_init__(self) -> None:
+        _positive("Cache.ttl", self.ttl)
+        if isinstance(self.tags, str):
+            raise ValueError('Cache.tags is a tuple of names, for instance tags=("reviews",)')
+        if self.near is not None and not 0 < self.near <= 1:
+            raise ValueError(f"Cache.near is a similarity above 0 and up to 1, not {self.near!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Let calls of many jobs share one provider call: up to `size` of them, or after `wait` (a duration)."""
+
+    size: int
+    wait: str
+    on_failure: Literal["split", "fail"] = "split"
+    group: str | None = None
+
+    def __post_init__(self) -> None:
+        _positive("Window.wait", self.wait)
+        if self.size < 1:
+            raise ValueError(f"Window.size is at least 1, not {self.size!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Tries, timeout and back-off of a step; durations are texts such as `30s`, or seconds.
+
+    `timeout` bounds one try of a function and one call to a provider; None leaves it to the workflow's timeout.
+    `backoff` bounds the wait after the first failed try; the bound doubles with each try, up to five minutes.
+    The other fields are accepted and checked; one that has no effect yet is named in a warning.
+    """
+
+    tries: int = 4
+    timeout: str | float | None = None
+    backoff: str | float = "1s"
+    cache: Cache | None = None
+    batch: Window | None = None
+    fallback: Callable[..., Any] | str | None = None
+    breaker: str | None = None
+    critical: bool = True
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.tries, int) or not 1 <= self.tries <= 100:
+            raise ValueError(f"Policy.tries is a number from 1 to 100, not {self.tries!r}")
+        _positive("Policy.backoff", self.backoff)
+        if self.timeout is not None:
+            _positive("Policy.timeout", self.timeout)
+
+    @property
+    def timeout_s(self) -> float | None:
+        """Seconds one try may take; None: no bound of its own."""
+        return None if self.timeout is None else seconds(self.timeout)
+
+    @property
+    def backoff_s(self) -> float:
+        """The longest wait after the first failed try, in seconds."""
+        return seconds(self.backoff)
+
+    @property
+    def without_effect(self) -> tuple[str, ...]:
+        """The fields set here whose feature is not built yet."""
+        return tuple(name for name, nothing in UNBUILT.items() if getattr(self, name) != nothing)
+
+
+DEFAULT = Policy()
+
+
+def _positive(field: str, value: str | float) -> None:
+    try:
+        found = seconds(value)
+    except ValueError as error:
+        raise ValueError(f"{field}: {error}") from None
+    if not 0 < found < float("inf"):
+        raise ValueError(f"{field} must be more than nothing, not {value!r}")

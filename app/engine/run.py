@@ -1,0 +1,66 @@
+"""The run: what a worker hands in to perform one claim of a job, and the account of what it spent."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from app.domain.call import Call
+from app.domain.clock import SYSTEM_CLOCK, Clock
+from app.domain.job import TraceContext, Usage
+from app.engine.journal import Journal
+from app.gateway.request import ModelGateway
+from app.telemetry.traces import Tracing
+
+
+@dataclass(slots=True)
+class Account:
+    """What this run spent so far. It outlives a run that is canceled or drops its job."""
+
+    usage: Usage = field(default_factory=Usage)
+    _unwritten: dict[UUID, Call] = field(default_factory=dict, init=False)
+
+    @property
+    def late_calls(self) -> tuple[Call, ...]:
+        """Calls that were made, and paid for, and stand in no written step record."""
+        return tuple(self._unwritten.values())
+
+    def add(self, call: Call) -> None:
+        """Count a call that was made."""
+        self.usage += call.usage
+        self._unwritten[call.id] = call
+
+    def written(self, calls: tuple[Call, ...]) -> None:
+        """These calls are durable now."""
+        for call in calls:
+            self._unwritten.pop(call.id, None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One claim of a job. `trace` is the attempt's span; `usage` is what the job had used before this run.
+
+    `resumed` False promises that no record exists, so that none is loaded. `deadline` is the client's (aware UTC).
+    `on_progress` gets percent and step; it only notes them. `may_start` is awaited before each new try of a step.
+    """
+
+    job_id: UUID
+    project_id: UUID
+    lane: str
+    attempt: int
+    input: bytes
+    resumed: bool
+    trace: TraceContext
+    journal: Journal
+    gateway: ModelGateway
+    tracing: Tracing
+    clock: Clock = SYSTEM_CLOCK
+    usage: Usage = field(default_factory=Usage)
+    max_cost_nanos: int | None = None
+    deadline: datetime | None = None
+    test_mode: bool = False
+    on_progress: Callable[[int, str | None], None] | None = None
+    may_start: Callable[[], Awaitable[None]] | None = None
+    account: Account = field(default_factory=Account)
