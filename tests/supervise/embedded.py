@@ -115,10 +115,14 @@ def embedded(data: Path | None = None, *, fsync: bool = False, store: Path = SYS
             servers.postgres.stop()
 
 
-def open_servers(data: Path, *, fsync: bool = False, store: Path = SYSTEM_STORE) -> Embedded:
+def open_servers(
+    data: Path, *, fsync: bool = False, store: Path = SYSTEM_STORE, postgres_bin: str | None = None
+) -> Embedded:
     """Both servers below that folder, not started."""
     home = open_home(data, store)
-    postgres = Postgres(home, usable_postgres(find_postgres(None), home.account, store), data / "postgres.log", fsync)
+    postgres = Postgres(
+        home, usable_postgres(find_postgres(postgres_bin), home.account, store), data / "postgres.log", fsync
+    )
     valkey = Valkey(home, usable_valkey(find_valkey(None), home.account, store), data / "valkey.log")
     return Embedded(RunningServer(postgres), RunningServer(valkey))
 

