@@ -1,0 +1,29 @@
+"""What authors of workflows import: `from laneway import Context, workflow`."""
+
+from app.engine import (
+    Cache,
+    Context,
+    InputError,
+    Policy,
+    ProcessingError,
+    SystemFault,
+    TransientError,
+    Window,
+    Workflow,
+    WorkflowDefinitionError,
+    workflow,
+)
+
+__all__ = [
+    "Cache",
+    "Context",
+    "InputError",
+    "Policy",
+    "ProcessingError",
+    "SystemFault",
+    "TransientError",
+    "Window",
+    "Workflow",
+    "WorkflowDefinitionError",
+    "workflow",
+]

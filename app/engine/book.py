@@ -59,11 +59,7 @@ class Book:
 
     def trouble(self, error: Exception, step: str | None = None) -> NoReturn:
         """Suspend for the house's own trouble."""
-        failure = failure_from(error, step)
-        if not isinstance(error, Fault):
-            failure = replace(failure, error_class=ErrorClass.SYSTEM, code="internal")
-        until = self._run.clock.now() + timedelta(seconds=SYSTEM_WAIT_S)
-        self._suspensions.throw(Suspension(Reason.SYSTEM, until, failure=failure))
+        self._suspensions.throw(system_suspension(self._run, error, step))
 
     async def _all(self) -> dict[tuple[str, str], StepRecord]:
         async with self._loading:
@@ -71,3 +67,12 @@ class Book:
                 records = await self.guarded(self._run.journal.load())
                 self._records = {record.identity: record for record in records}
             return self._records
+
+
+def system_suspension(run: Run, error: Exception, step: str | None = None) -> Suspension:
+    """Park for the house's own trouble, charging nothing."""
+    failure = failure_from(error, step)
+    if not isinstance(error, Fault):
+        failure = replace(failure, error_class=ErrorClass.SYSTEM, code="internal")
+    until = run.clock.now() + timedelta(seconds=SYSTEM_WAIT_S)
+    return Suspension(Reason.SYSTEM, until, failure=failure)

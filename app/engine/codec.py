@@ -82,6 +82,17 @@ def load(adapter: TypeAdapter[T], data: bytes) -> T:
         raise NotRecordable(explain(error)) from None
 
 
+def publish(adapter: TypeAdapter[Any], value: Any) -> bytes:
+    """The value as clients read it, by alias and with computed fields, as canonical bytes. Raises NotRecordable."""
+    kept = load(adapter, dump(adapter, value))
+    try:
+        shown = adapter.dump_python(kept, mode="json", by_alias=True)
+        _refuse_odd(shown)
+        return canonical.dump(shown)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise NotRecordable(explain(error)) from None
+
+
 def digest(*arguments: Any) -> bytes:
     """SHA-256 of the arguments' JSON form. Raises NotRecordable for one that has none."""
     try:

@@ -170,26 +170,47 @@ class Context:
         """The results of steps taken at once, in order. Waits for all, records all, then raises the first error."""
         return await gather(self._steps.suspensions, awaitables)
 
+    @overload
     async def map(
         self,
         name: str,
-        fn: Callable[[Item], Coroutine[Any, Any, T]] | Callable[[Item], T],
+        fn: Callable[[Item], Coroutine[Any, Any, T]],
         items: Iterable[Item],
         *,
         key: Callable[[Item], str | int],
         limit: int | None = None,
         policy: Policy | None = None,
-    ) -> list[T]:
+    ) -> list[T]: ...
+    @overload
+    async def map(
+        self,
+        name: str,
+        fn: Callable[[Item], T],
+        items: Iterable[Item],
+        *,
+        key: Callable[[Item], str | int],
+        limit: int | None = None,
+        policy: Policy | None = None,
+    ) -> list[T]: ...
+    async def map(
+        self,
+        name: str,
+        fn: Callable[[Item], Any],
+        items: Iterable[Item],
+        *,
+        key: Callable[[Item], str | int],
+        limit: int | None = None,
+        policy: Policy | None = None,
+    ) -> list[Any]:
         """A step for each item, named by `key(item)`, at most `limit` at once; the results in the items' order."""
         if limit is not None and limit < 1:
             raise ProcessingError(f"ctx.map: limit is at least 1, not {limit!r}")
         items = list(items)
         places = asyncio.Semaphore(limit or max(1, len(items)))
 
-        async def one(item: Item) -> T:
+        async def one(item: Item) -> Any:
             async with places:
-                result: T = await self.step(name, fn, item, key=key(item), policy=policy)
-                return result
+                return await self.step(name, fn, item, key=key(item), policy=policy)
 
         return list(await gather(self._steps.suspensions, [one(item) for item in items]))
 

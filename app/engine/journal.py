@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 from uuid import UUID
 
+from app.domain import ids
 from app.domain.call import Call, CallOutcome
 from app.domain.step import StepRecord, StepWrite
 
@@ -33,6 +34,7 @@ class Journal(Protocol):
 class _Shelf:
     """What outlives an owner."""
 
+    job_id: UUID = field(default_factory=ids.uuid7)
     records: dict[tuple[str, str], StepRecord] = field(default_factory=dict)
     calls: dict[UUID, Call] = field(default_factory=dict)
     epoch: int = 0
@@ -44,6 +46,11 @@ class MemoryJournal:
     def __init__(self) -> None:
         self._shelf = _Shelf()
         self._epoch = 0
+
+    @property
+    def job_id(self) -> UUID:
+        """The job whose records these are."""
+        return self._shelf.job_id
 
     @property
     def records(self) -> list[StepRecord]:

@@ -84,9 +84,6 @@ class Policy:
         return tuple(name for name, nothing in UNBUILT.items() if getattr(self, name) != nothing)
 
 
-DEFAULT = Policy()
-
-
 def _positive(field: str, value: str | float) -> None:
     try:
         found = seconds(value)
@@ -94,3 +91,6 @@ def _positive(field: str, value: str | float) -> None:
         raise ValueError(f"{field}: {error}") from None
     if not 0 < found < float("inf"):
         raise ValueError(f"{field} must be more than nothing, not {value!r}")
+
+
+DEFAULT = Policy()

@@ -1,0 +1,20 @@
+"""What an author of workflows touches; the rest of this room performs it."""
+
+from app.domain.errors import InputError, ProcessingError, SystemFault, TransientError
+from app.engine.context import Context
+from app.engine.policies import Cache, Policy, Window
+from app.engine.workflow import Workflow, WorkflowDefinitionError, workflow
+
+__all__ = [
+    "Cache",
+    "Context",
+    "InputError",
+    "Policy",
+    "ProcessingError",
+    "SystemFault",
+    "TransientError",
+    "Window",
+    "Workflow",
+    "WorkflowDefinitionError",
+    "workflow",
+]

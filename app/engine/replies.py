@@ -1,0 +1,81 @@
+"""A gateway that answers from a script, by step: for tests of workflows without any provider."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from app.domain import canonical, ids
+from app.domain.call import Call, CallOutcome
+from app.domain.clock import Clock
+from app.engine.work import CURRENT_STEP, shown
+from app.gateway.request import ModelAnswer, ModelRequest
+
+StepName = str | tuple[str, str]
+
+
+class MissingReply(BaseException):
+    """The test gives no reply for a model step. Not an Exception: a workflow can't take it for the model's failure."""
+
+
+class ScriptedGateway:
+    """Replies by step name or (name, key): a dict, model or text, an exception, or a list of successive ones."""
+
+    def __init__(self, replies: Mapping[StepName, Any], clock: Clock) -> None:
+        self._replies = {step: iter(reply) if isinstance(reply, list) else reply for step, reply in replies.items()}
+        self._clock = clock
+
+    async def complete(self, request: ModelRequest, record: Callable[[Call], None]) -> ModelAnswer:
+        """The next reply of the step that asks. Raises the reply when it is an exception, MissingReply for none."""
+        reply = self._next(CURRENT_STEP.get() or ("", ""))
+        failed = isinstance(reply, BaseException)
+        record(self._call(request, CallOutcome.FAILED if failed else CallOutcome.SUCCEEDED))
+        if isinstance(reply, BaseException):
+            raise reply
+        return ModelAnswer(_text(reply), "stop")
+
+    def _next(self, step: tuple[str, str]) -> Any:
+        found = self._replies.get(step, self._replies.get(step[0], _ABSENT))
+        if found is _ABSENT:
+            raise MissingReply(f"step {shown(*step)!r} asks a model: give it a reply, replies={{{step[0]!r}: ...}}")
+        if not hasattr(found, "__next__"):
+            return found
+        for reply in found:
+            return reply
+        raise MissingReply(f"step {shown(*step)!r} asks once more than replies={{{step[0]!r}: [...]}} has replies")
+
+    def _call(self, request: ModelRequest, outcome: CallOutcome) -> Call:
+        now = self._clock.now()
+        return Call(
+            id=ids.uuid7(),
+            provider="replies",
+            model=request.alias,
+            pool="replies",
+            outcome=outcome,
+            error_code=None,
+            http_status=None,
+            input_tokens=0,
+            output_tokens=0,
+            cached_tokens=0,
+            cost_nanos=0,
+            price_known=True,
+            limiter_wait_s=0.0,
+            started_at=now,
+            ended_at=now,
+            span_id=ids.span_id(),
+            request=None,
+            answer=None,
+        )
+
+
+_ABSENT = object()
+
+
+def _text(reply: Any) -> str:
+    if isinstance(reply, str):
+        return reply
+    if isinstance(reply, BaseModel):
+        return reply.model_dump_json(by_alias=True)
+    return canonical.dump(reply).decode()
