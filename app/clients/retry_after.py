@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 
-_SPAN = re.compile(r"^(?:(\d{1,6})h)?(?:(\d{1,6})m(?!s))?(?:(\d{1,9}(?:\.\d{1,9})?)s)?(?:(\d{1,9}(?:\.\d{1,9})?)ms)?$")
-_NUMBER = re.compile(r"^\d{1,12}(?:\.\d{1,9})?$")
+_SPAN = re.compile(
+    r"^(?:(\d{1,6})h)?(?:(\d{1,6})m(?!s))?(?:(\d{1,9}(?:\.\d{1,9})?)s)?(?:(\d{1,9}(?:\.\d{1,9})?)ms)?$", re.ASCII
+)
+_NUMBER = re.compile(r"^\d{1,12}(?:\.\d{1,9})?$", re.ASCII)
 _DIMENSIONS = ("requests", "tokens")
 
 

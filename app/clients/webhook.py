@@ -6,7 +6,7 @@ import asyncio
 import ssl
 import zlib
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import cast
 
@@ -27,6 +27,7 @@ from app.domain.event import Delivery
 MAX_ANSWER_BYTES = 4096
 # The status decides; the rest of the answer is decoration and may not hold the slot.
 BODY_TIMEOUT_S = 2.0
+_CLOSE_TIMEOUT_S = 1.0
 _USER_AGENT = f"laneway/{__version__}"
 
 
@@ -67,15 +68,18 @@ class WebhookClient:
         wrong = why_bad_url(delivery.url, self._allow_private)
         if wrong:
             return Answer(error="forbidden_url", detail=wrong)
+        deadline = asyncio.get_running_loop().time() + self._timeout_s
         try:
-            async with asyncio.timeout(self._timeout_s):
-                return await self._exchange(self._request(delivery, traceparent))
+            request = self._request(delivery, traceparent)
+            async with asyncio.timeout_at(deadline):
+                response = await self._transport.handle_async_request(request)
         except TimeoutError:
             return Answer(error="timeout", detail=f"no answer within {self._timeout_s:g} s")
         except (httpx.HTTPError, aiohttp.ClientError, OSError) as error:
             return _failed(error)
         except ValueError as error:
             return Answer(error="invalid_request", detail=str(error)[:200])
+        return await self._read(response, deadline)
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -96,12 +100,12 @@ class WebhookClient:
         }
         return httpx.Request("POST", delivery.url, headers=headers, content=delivery.body)
 
-    async def _exchange(self, request: httpx.Request) -> Answer:
-        response = await self._transport.handle_async_request(request)
+    async def _read(self, response: httpx.Response, deadline: float) -> Answer:
+        """The answer's status and the first of its body. The status decides, so nothing after it is an error."""
         try:
-            body = await _first_bytes(response)
+            body = await _first_bytes(response, min(deadline, asyncio.get_running_loop().time() + BODY_TIMEOUT_S))
         finally:
-            await response.aclose()
+            await _close(response)
         wait_s = retry_after_s(response.headers, self._clock.now())
         return Answer(response.status_code, _verdict(response), _redirect(response), body, wait_s)
 
@@ -116,20 +120,25 @@ def _redirect(response: httpx.Response) -> str:
     return "redirects are not followed" if 300 <= response.status_code < 400 else ""
 
 
-async def _first_bytes(response: httpx.Response) -> bytes:
+async def _first_bytes(response: httpx.Response, deadline: float) -> bytes:
     """At most MAX_ANSWER_BYTES, both as received and as inflated; a broken or slow body is cut where it stands."""
     kept = bytearray()
-    try:
-        # The stream itself, closed on the spot: what was not read is not waited for.
-        stream = cast(AsyncGenerator[bytes, None], aiter(cast(httpx.AsyncByteStream, response.stream)))
-        async with asyncio.timeout(BODY_TIMEOUT_S), aclosing(stream):
+    # The stream itself, closed on the spot: what was not read is not waited for.
+    stream = cast(AsyncGenerator[bytes, None], aiter(cast(httpx.AsyncByteStream, response.stream)))
+    with suppress(httpx.HTTPError, aiohttp.ClientError, OSError):
+        async with asyncio.timeout_at(deadline), aclosing(stream):
             async for chunk in stream:
                 kept += chunk
                 if len(kept) >= MAX_ANSWER_BYTES:
                     break
-    except (TimeoutError, httpx.HTTPError, aiohttp.ClientError, OSError):
-        pass
     return _plain(bytes(kept[:MAX_ANSWER_BYTES]), response.headers.get("content-encoding", ""))
+
+
+async def _close(response: httpx.Response) -> None:
+    """Let go of the connection: kept when the answer was read to its end, dropped otherwise."""
+    with suppress(httpx.HTTPError, aiohttp.ClientError, OSError):
+        async with asyncio.timeout(_CLOSE_TIMEOUT_S):
+            await response.aclose()
 
 
 def _plain(data: bytes, encoding: str) -> bytes:

@@ -47,6 +47,13 @@ async def fault_of(client: ModelClient, call: WireRequest) -> tuple[Fault, int |
     return caught.value.fault, caught.value.status
 
 
+async def until(happens: Callable[[], bool], within_s: float = 5.0) -> None:
+    """Wait until that is so. Raises TimeoutError."""
+    async with asyncio.timeout(within_s):
+        while not happens():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
 class ClientSuite:
     """Subclasses give `connect`: a client for a base address and a key."""
 
@@ -162,14 +169,11 @@ class ClientSuite:
     async def test_cancellation_hangs_up(self, client: ModelClient, provider: ProviderProcess) -> None:
         provider.set_faults(latency="fixed(20000)")
         call = asyncio.create_task(client.complete(wire()))
-        while provider.stats()["in_flight"] == 0:
-            await asyncio.sleep(0.01)
+        await until(lambda: provider.stats()["in_flight"] == 1)
         call.cancel()
         await asyncio.wait([call])
         assert call.cancelled()
-        async with asyncio.timeout(5):
-            while provider.stats()["in_flight"]:
-                await asyncio.sleep(0.01)
+        await until(lambda: provider.stats()["in_flight"] == 0)
 
     async def test_lone_surrogates_do_not_break_it(self, client: ModelClient) -> None:
         try:
