@@ -7,18 +7,20 @@ from app.domain import ids
 LONGEST_S = 300.0
 # A wait up to this long stays in the slot; a longer one parks the job.
 SLOT_WAIT_S = 2.0
+# What the other side may ask for at most: beyond it a header is taken for an error.
+LONGEST_FLOOR_S = 7 * 86400.0
 # After a rate limit that names no time.
 UNNAMED_LIMIT_S = 60.0
 
 
 def retry_wait_s(tries: int, base_s: float, retry_after_s: float | None) -> float:
     """Seconds after the failed try number `tries` (from 1): the floor plus an even draw up to the bound."""
-    return max(0.0, retry_after_s or 0.0) + ids.jitter(0.0, bound_s(tries, base_s))
+    return _floor_s(retry_after_s or 0.0) + ids.jitter(0.0, bound_s(tries, base_s))
 
 
 def limited_wait_s(times: int, retry_after_s: float | None) -> float:
     """Seconds after the rate limit met for the `times`-th time in a row (from 1); its spread grows, so none spins."""
-    floor = UNNAMED_LIMIT_S if retry_after_s is None else max(0.0, retry_after_s)
+    floor = UNNAMED_LIMIT_S if retry_after_s is None else _floor_s(retry_after_s)
     bound = bound_s(times, 0.25)
     return floor + ids.jitter(bound / 2, bound)
 
@@ -26,3 +28,7 @@ def limited_wait_s(times: int, retry_after_s: float | None) -> float:
 def bound_s(tries: int, base_s: float) -> float:
     """The most that jitter adds after that many tries."""
     return float(min(LONGEST_S, base_s * 2.0 ** min(tries - 1, 60)))
+
+
+def _floor_s(retry_after_s: float) -> float:
+    return min(LONGEST_FLOOR_S, max(0.0, retry_after_s))

@@ -12,10 +12,10 @@ from app.domain.call import Call
 from app.domain.errors import ErrorClass, Fault
 from app.domain.job import Reason
 from app.domain.step import StepRecord, StepWrite
-from app.engine.fault import failure_from, misuse
+from app.engine.fault import failure_from
 from app.engine.run import Run
 from app.engine.suspension import Suspension, Suspensions
-from app.engine.work import Work
+from app.engine.work import Work, misuse
 
 T = TypeVar("T")
 SYSTEM_WAIT_S = 15.0
@@ -35,7 +35,7 @@ class Book:
         record = (await self._all()).get(work.identity)
         if record is not None and record.args_digest != work.digest:
             raise misuse(
-                work.shown,
+                work.identity,
                 "was recorded under other arguments: what the workflow passes to it must depend only on its input "
                 "and on other steps",
                 code="replay_mismatch",

@@ -71,15 +71,20 @@ def dump(adapter: TypeAdapter[T], value: Any) -> bytes:
 def load(adapter: TypeAdapter[T], data: bytes) -> T:
     """The value of recorded bytes. Raises NotRecordable when they don't fit the type."""
     try:
-        try:
-            return adapter.validate_json(data, by_alias=True, by_name=True)
-        except ValidationError as error:
-            if error.errors()[0]["type"] != "json_invalid":
-                raise
-            # The fast reader refuses lone surrogates, which canonical JSON may hold.
-            return adapter.validate_python(canonical.load(data), by_alias=True, by_name=True)
+        return read(adapter, data)
     except ValueError as error:
         raise NotRecordable(explain(error)) from None
+
+
+def read(adapter: TypeAdapter[T], data: bytes) -> T:
+    """The value of JSON bytes, by field name or alias. Raises ValidationError, MalformedJson."""
+    try:
+        return adapter.validate_json(data, by_alias=True, by_name=True)
+    except ValidationError as error:
+        if error.errors(include_url=False)[0]["type"] != "json_invalid":
+            raise
+    # The fast reader refuses lone surrogates, which canonical JSON may hold.
+    return adapter.validate_python(canonical.load(data), by_alias=True, by_name=True)
 
 
 def publish(adapter: TypeAdapter[Any], value: Any) -> bytes:

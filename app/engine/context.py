@@ -14,12 +14,11 @@ from app.domain.job import Reason
 from app.engine import codec
 from app.engine.act import run_function
 from app.engine.ask import Question, Turn, ask, turns
-from app.engine.fault import misuse
 from app.engine.gather import gather
 from app.engine.policies import DEFAULT, Policy
 from app.engine.schema import answer_form
 from app.engine.steps import MOMENT, Steps
-from app.engine.work import Try, Work, checked_identity, derived_hex, digest_of, shown
+from app.engine.work import Try, Work, checked_identity, digest_of, misuse, stable_key
 from app.gateway.request import Message
 
 T = TypeVar("T")
@@ -87,12 +86,12 @@ class Context:
         try:
             adapter = codec.returned_by(fn)
         except codec.NotRecordable as error:
-            raise misuse(shown(name, key), f"can't be recorded: {error}") from None
+            raise misuse((name, key), f"can't be recorded: {error}") from None
 
         async def act(_: Try) -> Any:
             return await run_function(fn, args, policy.timeout_s)
 
-        digest = digest_of(shown(name, key), *args)
+        digest = digest_of((name, key), *args)
         return await self._steps.take(Work(name, key, "step", digest, policy, adapter, act))
 
     @overload
@@ -141,7 +140,7 @@ class Context:
         async def act(one: Try) -> Any:
             return await ask(self._steps.run, question, one)
 
-        digest = digest_of(shown(name, key), model, *conversation)
+        digest = digest_of((name, key), model, *conversation)
         return await self._steps.take(Work(name, key, "ask", digest, policy, question.form.adapter, act))
 
     @overload
@@ -223,13 +222,13 @@ class Context:
     async def wait_until(self, name: str, when: datetime) -> None:
         """Wait until that time (aware), freeing the slot."""
         if not isinstance(when, datetime) or when.tzinfo is None:
-            raise misuse(name, "waits until a time without a zone: give an aware datetime")
+            raise misuse((name, ""), "waits until a time without a zone: give an aware datetime")
         await self._wait(name, when.astimezone(UTC), when.astimezone(UTC))
 
     def idempotency_key(self, name: str, key: str | int | None = None) -> str:
         """A key for an outside write, the same in every attempt of this job: the other side drops the second."""
         name, key = checked_identity(name, key)
-        return derived_hex(self.job_id, "idempotency", name, key, 40)
+        return stable_key(self.job_id, (name, key))
 
     def progress(self, percent: int, step: str | None = None) -> None:
         """Tell the client how far the job is: 0 to 100, and what it is doing."""
@@ -244,7 +243,7 @@ class Context:
         async def act(_: Try) -> datetime:
             return until
 
-        work = Work(name, key, "wait", digest_of(name, asked), DEFAULT, MOMENT, act)
+        work = Work(name, key, "wait", digest_of((name, key), asked), DEFAULT, MOMENT, act)
         await self._steps.hold(await self._steps.take(work), Reason.SLEEP)
 
     def _question(
@@ -253,7 +252,7 @@ class Context:
         try:
             form = answer_form(output)
         except codec.NotRecordable as error:
-            raise misuse(shown(name, key), f"asks for an output that can't be had: {output!r} {error}") from None
+            raise misuse((name, key), f"asks for an output that can't be had: {output!r} {error}") from None
         return Question(
             alias=model,
             messages=conversation,
@@ -268,4 +267,4 @@ def _length_s(name: str, duration: str | float) -> float:
     try:
         return seconds(duration)
     except ValueError as error:
-        raise misuse(name, f"sleeps for a time that can't be read: {error}") from None
+        raise misuse((name, ""), f"sleeps for a time that can't be read: {error}") from None

@@ -57,13 +57,6 @@ def revived(failure: Failure) -> Fault:
     return at_step(kind(failure.detail, code=failure.code), failure.step)
 
 
-def misuse(step: str, text: str, *, code: str = "workflow_error") -> ProcessingError:
-    """The error for a step that is used against the rules; `text` says how."""
-    error = ProcessingError(f"step {step!r} {text}", code=code)
-    at_step(error, step)
-    return error
-
-
 def at_step(fault: Fault, step: str | None) -> Fault:
     """The fault, marked with the step where it arose."""
     fault.laneway_step = step  # type: ignore[attr-defined]

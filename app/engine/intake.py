@@ -1,89 +1,54 @@
-"""Validates a submitted input: the author's model decides, and unknown fields are refused unless it allows them."""
+"""Validates a submitted input: the author's type decides; unknown fields are refused unless its models allow them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import AliasChoices, AliasPath, BaseModel, RootModel, ValidationError
+from pydantic import AliasChoices, AliasPath, BaseModel, RootModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
+from pydantic_core import InitErrorDetails
 
 from app.domain import canonical
-from app.domain.errors import FieldError, LanewayError
 from app.engine import codec
-from app.engine.workflow import Workflow
 
-_MOST_ERRORS = 50
-
-
-class InvalidInput(LanewayError):
-    """The input is refused; `errors` say where (JSON pointers into the input) and why."""
-
-    def __init__(self, errors: tuple[FieldError, ...]) -> None:
-        super().__init__("; ".join(f"{error.pointer or '/'}: {error.detail}" for error in errors[:3]))
-        self.errors = errors
+T = TypeVar("T")
+Location = tuple[int | str, ...]
 
 
-def accept(workflow: Workflow[Any, Any], value: Any) -> bytes:
-    """Canonical bytes of the validated input (plain JSON types in), as `perform` reads it. Raises InvalidInput."""
-    try:
-        accepted = codec.load(workflow.input_adapter, canonical.dump(value))
-    except codec.NotRecordable as error:
-        raise InvalidInput(_field_errors(workflow, value) or (_refusal("", str(error)),)) from None
-    if unknown := tuple(_unknown(value, accepted, "")):
-        raise InvalidInput(unknown[:_MOST_ERRORS])
-    try:
-        return codec.dump(workflow.input_adapter, accepted)
-    except codec.NotRecordable as error:
-        raise InvalidInput((_refusal("", str(error)),)) from None
+def validated_input(adapter: TypeAdapter[T], title: str, value: Any) -> T:
+    """The input (plain JSON types) as the author's type. Raises ValidationError, `extra_forbidden` for unknown fields.
+
+    A model that says nothing about extra fields refuses them here; `extra="ignore"` or `"allow"` lets them pass.
+    """
+    accepted = codec.read(adapter, canonical.dump(value))
+    if unknown := list(_unknown(value, accepted, ())):
+        raise ValidationError.from_exception_data(title, unknown)
+    return accepted
 
 
-def _field_errors(workflow: Workflow[Any, Any], value: Any) -> tuple[FieldError, ...]:
-    try:
-        workflow.input_adapter.validate_python(value)
-    except ValidationError as error:
-        found = error.errors(include_url=False, include_input=False, include_context=False)[:_MOST_ERRORS]
-        return tuple(_field_error(one["type"], one["loc"], one["msg"]) for one in found)
-    return ()
-
-
-def _field_error(kind: str, where: tuple[int | str, ...], text: str) -> FieldError:
-    code = "unknown_field" if kind == "extra_forbidden" else "input_invalid"
-    return FieldError("".join(f"/{_token(part)}" for part in where), code, text)
-
-
-def _refusal(pointer: str, text: str) -> FieldError:
-    return FieldError(pointer, "input_invalid", text)
-
-
-def _token(part: int | str) -> str:
-    """A part of a JSON pointer (RFC 6901)."""
-    return str(part).replace("~", "~0").replace("/", "~1")
-
-
-def _unknown(raw: Any, accepted: Any, pointer: str) -> Iterator[FieldError]:
-    """Fields of the input that no model took, where the model says nothing about extra fields."""
+def _unknown(raw: Any, accepted: Any, where: Location) -> Iterator[InitErrorDetails]:
+    """Fields of the input that no model took."""
     if isinstance(accepted, RootModel):
-        yield from _unknown(raw, accepted.root, pointer)
+        yield from _unknown(raw, accepted.root, where)
     elif isinstance(accepted, BaseModel) and isinstance(raw, Mapping):
-        yield from _unknown_in_model(raw, accepted, pointer)
+        yield from _unknown_in_model(raw, accepted, where)
     elif isinstance(accepted, list | tuple) and isinstance(raw, list):
         for place, (one, taken) in enumerate(zip(raw, accepted, strict=False)):
-            yield from _unknown(one, taken, f"{pointer}/{place}")
+            yield from _unknown(one, taken, (*where, place))
     elif isinstance(accepted, Mapping) and isinstance(raw, Mapping):
         for name in raw.keys() & accepted.keys():
-            yield from _unknown(raw[name], accepted[name], f"{pointer}/{_token(name)}")
+            yield from _unknown(raw[name], accepted[name], (*where, name))
 
 
-def _unknown_in_model(raw: Mapping[str, Any], accepted: BaseModel, pointer: str) -> Iterator[FieldError]:
+def _unknown_in_model(raw: Mapping[str, Any], accepted: BaseModel, where: Location) -> Iterator[InitErrorDetails]:
     fields = type(accepted).model_fields
     names = {name: field for field in fields for name in _names(field, fields[field])}
     for name, value in raw.items():
-        here = f"{pointer}/{_token(name)}"
         if name in names:
-            yield from _unknown(value, getattr(accepted, names[name], None), here)
+            yield from _unknown(value, getattr(accepted, names[name], None), (*where, name))
         elif "extra" not in accepted.model_config:
-            yield FieldError(here, "unknown_field", f"{type(accepted).__name__} has no field {name!r}")
+            yield InitErrorDetails(type="extra_forbidden", loc=(*where, name), input=None)
 
 
 def _names(name: str, field: FieldInfo) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel
@@ -16,12 +17,23 @@ from app.gateway.request import ModelAnswer, ModelRequest
 StepName = str | tuple[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A reply in full: what the model says, why it stopped, what the call used (money in nano-dollars)."""
+
+    content: Any
+    finish_reason: str = "stop"
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_nanos: int = 0
+
+
 class MissingReply(BaseException):
     """The test gives no reply for a model step. Not an Exception: a workflow can't take it for the model's failure."""
 
 
 class ScriptedGateway:
-    """Replies by step name or (name, key): a dict, model or text, an exception, or a list of successive ones."""
+    """Replies by step name or (name, key): a dict, model, text, Reply or exception, or a list of successive ones."""
 
     def __init__(self, replies: Mapping[StepName, Any], clock: Clock) -> None:
         self._replies = {step: iter(reply) if isinstance(reply, list) else reply for step, reply in replies.items()}
@@ -29,24 +41,25 @@ class ScriptedGateway:
 
     async def complete(self, request: ModelRequest, record: Callable[[Call], None]) -> ModelAnswer:
         """The next reply of the step that asks. Raises the reply when it is an exception, MissingReply for none."""
-        reply = self._next(CURRENT_STEP.get() or ("", ""))
-        failed = isinstance(reply, BaseException)
-        record(self._call(request, CallOutcome.FAILED if failed else CallOutcome.SUCCEEDED))
-        if isinstance(reply, BaseException):
-            raise reply
-        return ModelAnswer(_text(reply), "stop")
+        found = self._next(CURRENT_STEP.get() or ("", ""))
+        reply = found if isinstance(found, Reply) else Reply(found)
+        failed = isinstance(reply.content, BaseException)
+        record(self._call(request, CallOutcome.FAILED if failed else CallOutcome.SUCCEEDED, reply))
+        if isinstance(reply.content, BaseException):
+            raise reply.content
+        return ModelAnswer(_text(reply.content), reply.finish_reason)
 
     def _next(self, step: tuple[str, str]) -> Any:
         found = self._replies.get(step, self._replies.get(step[0], _ABSENT))
         if found is _ABSENT:
-            raise MissingReply(f"step {shown(*step)!r} asks a model: give it a reply, replies={{{step[0]!r}: ...}}")
+            raise MissingReply(f"step {shown(step)!r} asks a model: give it a reply, replies={{{step[0]!r}: ...}}")
         if not hasattr(found, "__next__"):
             return found
         for reply in found:
             return reply
-        raise MissingReply(f"step {shown(*step)!r} asks once more than replies={{{step[0]!r}: [...]}} has replies")
+        raise MissingReply(f"step {shown(step)!r} asks once more than replies={{{step[0]!r}: [...]}} has replies")
 
-    def _call(self, request: ModelRequest, outcome: CallOutcome) -> Call:
+    def _call(self, request: ModelRequest, outcome: CallOutcome, reply: Reply) -> Call:
         now = self._clock.now()
         return Call(
             id=ids.uuid7(),
@@ -56,10 +69,10 @@ class ScriptedGateway:
             outcome=outcome,
             error_code=None,
             http_status=None,
-            input_tokens=0,
-            output_tokens=0,
+            input_tokens=reply.input_tokens,
+            output_tokens=reply.output_tokens,
             cached_tokens=0,
-            cost_nanos=0,
+            cost_nanos=reply.cost_nanos,
             price_known=True,
             limiter_wait_s=0.0,
             started_at=now,

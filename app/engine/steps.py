@@ -26,11 +26,11 @@ from app.domain.step import StepRecord, StepStatus
 from app.engine import codec
 from app.engine.backoff import SLOT_WAIT_S, limited_wait_s, retry_wait_s
 from app.engine.book import Book
-from app.engine.fault import failure_from, fault_of, misuse, raise_if_canceled, revived
+from app.engine.fault import failure_from, fault_of, raise_if_canceled, revived
 from app.engine.notice import note_without_effect
 from app.engine.run import Run
 from app.engine.suspension import Suspension, Suspensions
-from app.engine.work import CURRENT_STEP, Try, Work, step_trace
+from app.engine.work import CURRENT_STEP, Try, Work, misuse, shown, step_trace
 from app.telemetry import names
 from app.telemetry.logs import log
 from app.telemetry.traces import SpanRecord, within
@@ -86,14 +86,14 @@ class Steps:
 
     def _enter(self, work: Work[Any]) -> None:
         if self._closed:
-            raise misuse(work.shown, "was started after the workflow had ended")
+            raise misuse(work.identity, "was started after the workflow had ended")
         if work.identity in self._taken:
-            raise misuse(work.shown, "is there twice: give each its own name, or a key=, for instance the item's id")
+            raise misuse(work.identity, "is there twice: give each its own name, or a key=, for instance the item's id")
         self._taken.add(work.identity)
         note_without_effect(work.policy.without_effect)
 
     def _course(self, work: Work[Any], record: StepRecord | None) -> _Course:
-        trace = step_trace(self.run.job_id, self.run.trace, *work.identity)
+        trace = step_trace(self.run.job_id, self.run.trace, work.identity)
         if record is None:
             return _Course(trace, self.run.clock.now(), 0)
         return _Course(trace, record.started_at, record.tries)
@@ -144,9 +144,9 @@ class Steps:
         """Return when another try may start. Raises the failure when it is final, Suspension when it must wait."""
         log("engine").info("try failed", step=work.name, code=fault.code, error_class=fault.error_class.value)
         if isinstance(fault, SystemFault) and not isinstance(fault, ProviderAuth):
-            self._book.trouble(fault, work.shown)
+            self._book.trouble(fault, work.name)
         course.tries += 1
-        failure = failure_from(fault, work.shown)
+        failure = failure_from(fault, work.name)
         if not isinstance(fault, TransientError) or course.tries >= work.policy.tries:
             await self._end(work, course, StepStatus.FAILED, None, failure)
             raise revived(failure) from fault
@@ -164,7 +164,7 @@ class Steps:
         record = await self._write(work, course, status, output, failure)
         attributes: dict[str, str | int | float | bool] = {
             names.JOB_ID: str(self.run.job_id),
-            names.STEP: work.shown,
+            names.STEP: shown(work.identity),
             names.TRY: record.tries,
             names.STATUS: status.value,
         }
@@ -206,7 +206,7 @@ def _recorded(work: Work[T], record: StepRecord) -> T:
         return codec.load(work.adapter, record.output or b"null")
     except codec.NotRecordable as error:
         text = f"has a record that no longer fits its type: {error}"
-        raise misuse(work.shown, text, code="replay_mismatch") from None
+        raise misuse(work.identity, text, code="replay_mismatch") from None
 
 
 def _read_back(work: Work[T], raw: Any) -> tuple[bytes, T]:
@@ -214,4 +214,4 @@ def _read_back(work: Work[T], raw: Any) -> tuple[bytes, T]:
         output = codec.dump(work.adapter, raw)
         return output, codec.load(work.adapter, output)
     except codec.NotRecordable as error:
-        raise misuse(work.shown, f"returned what can't be recorded as its return annotation says: {error}") from None
+        raise misuse(work.identity, f"returned what can't be recorded as its return annotation says: {error}") from None

@@ -13,17 +13,16 @@ from app.domain.errors import Failure
 from app.domain.job import TraceContext
 from app.engine import codec
 from app.engine.declaration import refuse_unbuilt
-from app.engine.intake import accept
 from app.engine.journal import MemoryJournal
 from app.engine.perform import Failed, Parked, Run, Succeeded, perform
-from app.engine.replies import MissingReply, ScriptedGateway, StepName
+from app.engine.replies import MissingReply, Reply, ScriptedGateway, StepName
 from app.engine.run import Account
 from app.engine.virtual import VirtualClock
 from app.engine.workflow import Workflow
 from app.settings import TelemetrySettings
 from app.telemetry.traces import open_tracing
 
-__all__ = ["JobFailed", "MemoryJournal", "MissingReply", "run"]
+__all__ = ["JobFailed", "MemoryJournal", "MissingReply", "Reply", "run"]
 
 I = TypeVar("I")  # noqa: E741
 O = TypeVar("O")  # noqa: E741
@@ -51,10 +50,10 @@ async def run(
 ) -> O:
     """The workflow's output for this input, after as many parks and resumed runs as it takes.
 
-    `replies` answer its model steps, by step name or (name, key): a dict, model or text, an exception to raise, or a
-    list of successive ones. Sleeps and back-offs pass at once from `at` on (default: 1 January 2030). A `journal` from
-    an earlier run makes this one go on from its records. Raises JobFailed, MissingReply, and InvalidInput for an input
-    that the API would refuse.
+    `replies` answer its model steps, by step name or (name, key): a dict, model, text, Reply or exception to
+    raise, or a list of successive ones. Sleeps and back-offs pass at once from `at` on (default: 1 January 2030). A `journal` from
+    an earlier run makes this one go on from its records. Raises JobFailed, MissingReply, and ValidationError for a
+    mapping that the API would refuse.
     """
     refuse_unbuilt(workflow.fn)
     clock = VirtualClock(at or _START)
@@ -89,7 +88,7 @@ def _first_run(
 
 def _stored(workflow: Workflow[I, O], payload: I | Mapping[str, Any]) -> bytes:
     if isinstance(payload, Mapping):
-        return accept(workflow, payload)
+        return codec.dump(workflow.input_adapter, workflow.validate_input(payload))
     return codec.dump(workflow.input_adapter, payload)
 
 

@@ -11,11 +11,12 @@ from uuid import UUID
 
 from pydantic import TypeAdapter
 
+from app.domain import ids
 from app.domain.call import Call
 from app.domain.errors import ProcessingError
 from app.domain.job import TraceContext
 from app.engine import codec
-from app.engine.fault import misuse, storable
+from app.engine.fault import at_step, storable
 from app.engine.policies import Policy
 
 T = TypeVar("T")
@@ -51,15 +52,18 @@ class Work(Generic[T]):
         """What the step is known by."""
         return (self.name, self.key)
 
-    @property
-    def shown(self) -> str:
-        """The step as people read it."""
-        return shown(self.name, self.key)
 
-
-def shown(name: str, key: str) -> str:
-    """A step's name, with its key in brackets where it has one."""
+def shown(identity: tuple[str, str]) -> str:
+    """A step as people read it: its name, with its key in brackets where it has one."""
+    name, key = identity
     return f"{name}[{key}]" if key else name
+
+
+def misuse(identity: tuple[str, str], text: str, *, code: str = "workflow_error") -> ProcessingError:
+    """The error for a step that is used against the rules; `text` says how."""
+    error = ProcessingError(f"step {shown(identity)!r} {text}", code=code)
+    at_step(error, identity[0])
+    return error
 
 
 def checked_identity(name: str, key: str | int | None) -> tuple[str, str]:
@@ -75,21 +79,21 @@ def checked_identity(name: str, key: str | int | None) -> tuple[str, str]:
     return name, text
 
 
-def digest_of(step: str, *arguments: Any) -> bytes:
+def digest_of(identity: tuple[str, str], *arguments: Any) -> bytes:
     """The digest of a step's arguments. Raises ProcessingError that names the step."""
     try:
         return codec.digest(*arguments)
     except codec.NotRecordable as error:
-        raise misuse(step, f"has arguments that can't be compared between runs: {error}") from None
+        raise misuse(identity, f"has arguments that can't be compared between runs: {error}") from None
 
 
-def derived_hex(job_id: UUID, purpose: str, name: str, key: str, digits: int) -> str:
-    """Hexadecimal digits that are the same in every run of this job for this step."""
-    text = "\x1f".join((str(job_id), purpose, name, key))
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:digits]
+def stable_key(job_id: UUID, identity: tuple[str, str]) -> str:
+    """Forty hexadecimal digits that are the same in every run of this job for this step."""
+    text = "\x1f".join((str(job_id), *identity))
+    return hashlib.sha256(text.encode()).hexdigest()[:40]
 
 
-def step_trace(job_id: UUID, attempt: TraceContext, name: str, key: str) -> TraceContext:
+def step_trace(job_id: UUID, attempt: TraceContext, identity: tuple[str, str]) -> TraceContext:
     """Where the step's span hangs: one span id for all its tries, so that calls of a parked try stay attached."""
-    span_id = derived_hex(job_id, "span", name, key, 16)
+    span_id = ids.derived_span_id(job_id, "\x1f".join(("step", *identity)))
     return TraceContext(attempt.trace_id, span_id, attempt.span_id)

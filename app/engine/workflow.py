@@ -7,20 +7,22 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic
 
 from pydantic import TypeAdapter
+from typing_extensions import TypeVar
 
 from app.domain import money
 from app.domain.duration import seconds
 from app.engine.context import Context
 from app.engine.declaration import WorkflowDefinitionError, declared_by, place, refuse
+from app.engine.intake import validated_input
 from app.engine.policies import Cache
 
 __all__ = ["LANES", "Workflow", "WorkflowDefinitionError", "declared_in", "workflow"]
 
-I = TypeVar("I")  # noqa: E741
-O = TypeVar("O")  # noqa: E741
+I = TypeVar("I", default=Any)  # noqa: E741
+O = TypeVar("O", default=Any)  # noqa: E741
 Amount = str | int | float | Decimal
 
 LANES = ("interactive", "standard", "bulk")
@@ -56,6 +58,13 @@ class Workflow(Generic[I, O]):
     sunset: datetime | None
     default: bool
     reduces: str | None
+
+    def validate_input(self, value: Any) -> I:
+        """A submitted input (plain JSON types) as the function will get it. Raises pydantic's ValidationError.
+
+        Unknown fields are errors of type `extra_forbidden`, unless the author's model says `extra="allow"` or "ignore".
+        """
+        return validated_input(self.input_adapter, self.name, value)
 
     @property
     def place(self) -> str:
