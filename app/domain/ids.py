@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import random
 import secrets
@@ -92,3 +93,8 @@ def secret_bytes(length: int) -> bytes:
 def jitter(low: float, high: float) -> float:
     """A number drawn evenly between the two: spreads retries, never decides an outcome."""
     return random.uniform(low, high)
+
+
+def derived_span_id(owner: UUID, name: str) -> str:
+    """A span's id that every process finds again from what the span is about."""
+    return hashlib.sha256(owner.bytes + name.encode()).hexdigest()[:16]

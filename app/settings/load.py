@@ -58,7 +58,7 @@ def _layered(path: Path | None) -> type[Settings]:
 
 
 def find_config(environment: Mapping[str, str], data_dir: Path | None) -> Path | None:
-    """Where the configuration file is, None when there is none. Raises ConfigurationError for a named one that is not."""
+    """Where the configuration file is, None without one. Raises ConfigurationError for a named one that is missing."""
     if named := environment.get("LANEWAY_CONFIG"):
         return _existing(Path(named))
     places = [Path.cwd(), *([data_dir] if data_dir else [])]

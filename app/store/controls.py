@@ -11,6 +11,7 @@ import asyncpg
 from app.domain.clock import SYSTEM_CLOCK
 from app.domain.event import EventType
 from app.domain.job import Status, Verb, sources
+from app.store import rows
 from app.store.announce import Moved, RenderBody, announce
 from app.store.database import Connection, Database
 from app.store.leaves import END_EVENT
@@ -115,6 +116,11 @@ set worker_id = null, epoch = j.epoch + 1, revision = revision + 1, deaths = los
 from lost where j.id = lost.id and j.epoch = lost.epoch and j.status = 'running'
 {_RETURN}
 """
+_DEMOTE = f"update jobs set lane = 'bulk' where id = $1 and (status = 'running' or {_in(Verb.CLAIM)})"
+_PROGRESS = """
+update jobs set progress_percent = $3, progress_step = $4, revision = revision + 1
+where id = $1 and epoch = $2 and status = 'running' returning revision
+"""
 _READ = "select status, revision from jobs where id = $1 and project_id = $2 for update"
 
 
@@ -152,6 +158,17 @@ class Controls:
             await connection.execute(_FORGET_ALL if from_start else _FORGET_FAILED, job_id)
             await connection.execute(_RETRY, job_id, version)
             return None
+
+    async def demote(self, job_id: UUID) -> None:
+        """Move a job to the bulk lane: nobody waits for it any more."""
+        async with self._database.connection() as connection:
+            await connection.execute(_DEMOTE, job_id)
+
+    async def progress(self, job_id: UUID, epoch: int, percent: int, step: str | None) -> int | None:
+        """Note how far a running job is; its new revision, None when the fence refuses."""
+        async with self._database.connection() as connection:
+            found: int | None = await connection.fetchval(_PROGRESS, job_id, epoch, percent, rows.text(step))
+        return found
 
     async def expire_due(self) -> list[Moved]:
         """End unclaimed jobs whose client's clock has run out, at most 1,000."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -22,6 +23,25 @@ _ONE = f"""
 select {rows.JOB_COLUMNS}, i.body as input, o.body as output, {_DELIVERY}
 from jobs j join payloads i on i.id = j.input_id left join payloads o on o.id = j.output_id
 where j.id = $1 and j.project_id = $2
+"""
+_RECENT = """
+select count(*) as n, percentile_cont(0.5) within group (order by took) as p50,
+    percentile_cont(0.95) within group (order by took) as p95, avg(cost_nanos) as cost, avg(input_tokens) as tokens
+from (
+    select extract(epoch from ended_at - created_at)::float8 as took, cost_nanos, input_tokens
+    from jobs where project_id = $1 and workflow = $2 and status = 'succeeded' order by id desc limit 200
+) last
+"""
+_LANES = """
+select lane, count(*) filter (where status = 'queued') as queued,
+    count(*) filter (where status = 'scheduled') as scheduled,
+    count(*) filter (where status = 'waiting') as waiting, count(*) filter (where status = 'running') as running,
+    coalesce(extract(epoch from now() - min(due_at) filter (where status <> 'running' and due_at <= now())), 0)::float8
+        as oldest_s
+from jobs where status in ('queued', 'scheduled', 'waiting', 'running') group by lane order by lane
+"""
+_UNSTARTED = """
+select project_id, count(*) as n from jobs where status in ('queued', 'scheduled', 'waiting') group by project_id
 """
 _HEAD = "select status, revision from jobs where id = $1 and project_id = $2"
 _STEPS = """
@@ -50,6 +70,17 @@ class JobFilter:
     error_class: str | None = None
     disposition: str | None = None
     after: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Recent:
+    """How a workflow's last succeeded jobs went: seconds from submit to end, and nano-dollars and tokens each."""
+
+    count: int
+    p50_s: float
+    p95_s: float
+    cost_nanos: int
+    input_tokens: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +113,24 @@ class Reads:
         async with self._database.connection() as connection:
             row = await connection.fetchrow(_HEAD, job_id, project_id)
         return (row["status"], row["revision"]) if row else None
+
+    async def recent(self, project_id: UUID, workflow: str) -> Recent | None:
+        """What the last 200 jobs tell; None before the first has succeeded."""
+        async with self._database.connection() as connection:
+            row = await connection.fetchrow(_RECENT, project_id, workflow)
+        if row is None or not row["n"]:
+            return None
+        return Recent(row["n"], row["p50"], row["p95"], int(row["cost"]), int(row["tokens"]))
+
+    async def lanes(self) -> list[dict[str, Any]]:
+        """Each lane's jobs by state, and the age in seconds of the oldest that is due and unclaimed."""
+        async with self._database.connection() as connection:
+            return [dict(row) for row in await connection.fetch(_LANES)]
+
+    async def unstarted(self) -> dict[UUID, int]:
+        """How many unclaimed jobs each project has."""
+        async with self._database.connection() as connection:
+            return {row["project_id"]: row["n"] for row in await connection.fetch(_UNSTARTED)}
 
     async def page(self, project_id: UUID, wanted: JobFilter, limit: int) -> list[Job]:
         """Up to `limit` jobs, newest first, without payloads."""

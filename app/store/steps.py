@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -102,6 +103,11 @@ class Steps:
         """Store the record with its calls; False when the fence refuses, then only the ledger gets the calls."""
         return await self._coalesce(_Item(job, write))
 
+    async def book(self, job: Claimed, step: str, calls: Sequence[Call]) -> None:
+        """Put calls in the ledger that no step record holds: they were paid for, though their step did not end."""
+        async with self._database.connection() as connection:
+            await _insert(connection, _LEDGER, [_paid(job, step, call, CallOutcome.LATE) for call in calls])
+
     async def _flush(self, batch: Sequence[_Item]) -> list[bool]:
         async with self._database.transaction() as connection:
             columns = zip(*{(item.job.id, item.job.epoch) for item in batch}, strict=True)
@@ -109,8 +115,7 @@ class Steps:
             kept = [item for item in batch if item.job.id in owned]
             await _insert(connection, _STEPS, sorted((_step(item) for item in kept), key=lambda row: row[:3]))
             await _insert(connection, _CALLS, [_call(item, call) for item in kept for call in item.write.calls])
-            paid = [_paid(item, call, item.job.id in owned) for item in batch for call in item.write.calls]
-            await _insert(connection, _LEDGER, paid)
+            await _insert(connection, _LEDGER, [row for item in batch for row in _ledger(item, item.job.id in owned)])
         return [item.job.id in owned for item in batch]
 
 
@@ -119,9 +124,9 @@ async def _insert(connection: Connection, statement: str, columns: Sequence[tupl
         await connection.execute(statement, *map(list, zip(*columns, strict=True)))
 
 
-def _step(item: _Item) -> tuple[str, ...]:
+def _step(item: _Item) -> tuple[Any, ...]:
     record, error = item.write.record, item.write.record.error
-    row = (
+    return (
         item.job.id,
         record.name,
         record.key,
@@ -138,7 +143,6 @@ def _step(item: _Item) -> tuple[str, ...]:
         record.attempt,
         record.span_id,
     )
-    return row  # type: ignore[return-value]
 
 
 def _call(item: _Item, call: Call) -> tuple[object, ...]:
@@ -168,8 +172,12 @@ def _call(item: _Item, call: Call) -> tuple[object, ...]:
     )
 
 
-def _paid(item: _Item, call: Call, owned: bool) -> tuple[object, ...]:
-    job = item.job
+def _ledger(item: _Item, owned: bool) -> list[tuple[object, ...]]:
+    name = item.write.record.name
+    return [_paid(item.job, name, call, call.outcome if owned else CallOutcome.LATE) for call in item.write.calls]
+
+
+def _paid(job: Claimed, step: str, call: Call, outcome: CallOutcome) -> tuple[object, ...]:
     return (
         call.id,
         call.ended_at,
@@ -178,11 +186,11 @@ def _paid(item: _Item, call: Call, owned: bool) -> tuple[object, ...]:
         job.workflow,
         job.version,
         job.id,
-        item.write.record.name,
+        step,
         job.attempt,
         call.provider,
         call.model,
-        str(call.outcome if owned else CallOutcome.LATE),
+        str(outcome),
         call.input_tokens,
         call.output_tokens,
         call.cached_tokens,

@@ -109,6 +109,20 @@ class Submissions:
         """Store the job, durably, or find the one it repeats. Raises StoreAway: then the outcome is unknown."""
         return await self._coalesce(submission)
 
+    async def earlier(self, submission: Submission) -> Submitted | None:
+        """The job that this submission would repeat; writes nothing."""
+        async with self._database.connection() as connection:
+            if key := submission.idempotency:
+                owner = await connection.fetchrow(_KEY_OWNER, *_key_of(submission))
+                if owner is not None:
+                    same = owner["fingerprint"] == key.fingerprint
+                    return Submitted(owner["job_id"], Outcome.REPLAYED if same else Outcome.KEY_REUSED)
+            job, within_s = submission.job, submission.dedupe_within_s
+            if within_s is None or job.content_hash is None:
+                return None
+            found = await connection.fetchval(_EQUAL, job.project_id, job.workflow, job.content_hash, within_s)
+        return Submitted(found, Outcome.DUPLICATE) if found else None
+
     async def _flush(self, batch: Sequence[Submission]) -> list[Submitted]:
         results: dict[UUID, Submitted] = {}
         async with self._database.transaction() as connection:

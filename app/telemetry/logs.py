@@ -10,7 +10,7 @@ import structlog
 
 # What a log line may carry. Anything else is dropped, and its name is listed under `dropped`.
 ALLOWED = frozenset({
-    "event", "level", "timestamp", "logger", "role", "process_id", "pid", "job_id", "trace_id", "span_id", "workflow",
+    "event", "level", "timestamp", "room", "role", "process_id", "pid", "job_id", "trace_id", "span_id", "workflow",
     "version", "lane", "attempt", "epoch", "step", "status", "reason", "code", "error_class", "error", "count",
     "duration_ms", "delivery_id", "status_code", "method", "path", "request_id", "provider", "pool", "model", "key",
     "exception", "worker_id", "signal", "module", "url_host", "interval_s", "lanes", "port", "what",
@@ -38,7 +38,7 @@ def configure_logs(level: str, role: str) -> None:
 
 def log(name: str) -> Any:
     """A logger; `name` is the room."""
-    return structlog.get_logger(logger=name)
+    return structlog.get_logger(room=name)
 
 
 class _Forward(logging.Handler):

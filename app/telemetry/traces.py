@@ -71,7 +71,7 @@ class Tracing:
     def close(self) -> None:
         """Send what is left."""
         if self._processor is not None:
-            self._processor.shutdown()
+            self._processor.shutdown()  # type: ignore[no-untyped-call]
 
 
 def open_tracing(settings: TelemetrySettings, role: str) -> Tracing:

@@ -1,0 +1,25 @@
+"""The Redis client: bounded in time, so that a frozen server holds nobody for long."""
+
+from __future__ import annotations
+
+from arq.connections import ArqRedis
+from redis.asyncio import ConnectionPool
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialBackoff
+from redis.exceptions import RedisError
+
+SOCKET_TIMEOUT_S = 1.0
+AWAY = (RedisError, OSError, TimeoutError)
+
+
+def open_redis(url: str) -> ArqRedis:
+    """A client for `url` (redis://, rediss:// or unix://); connects at the first command."""
+    pool = ConnectionPool.from_url(
+        url,
+        socket_timeout=SOCKET_TIMEOUT_S,
+        socket_connect_timeout=SOCKET_TIMEOUT_S,
+        retry=Retry(ExponentialBackoff(cap=0.2, base=0.02), 1),
+        health_check_interval=15,
+        max_connections=256,
+    )
+    return ArqRedis(pool)

@@ -1,0 +1,99 @@
+"""Rings tickets: a ticket names a lane and nothing else, and may be lost, doubled or stale."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from typing import Any
+
+from arq.connections import ArqRedis
+from arq.jobs import serialize_job
+
+from app.bell.redis import AWAY
+from app.domain import ids
+from app.telemetry.logs import log
+
+SLOT = "slot"
+# Tickets beyond this are of no use: a slot goes on claiming until its lane is empty.
+_MOST_TICKETS = 500
+_TICKET_MS = 600_000
+
+# Adds up to n tickets while fewer than the cap are waiting, then wakes the lane's workers.
+_RING = """
+local room = tonumber(ARGV[2]) - redis.call('ZCARD', KEYS[1])
+local n = math.min(tonumber(ARGV[1]), room)
+local now = redis.call('TIME')
+local ms = now[1] * 1000 + math.floor(now[2] / 1000)
+for i = 1, n do
+  local id = ARGV[4] .. i
+  redis.call('SET', 'arq:job:' .. id, ARGV[3], 'PX', ARGV[5])
+  redis.call('ZADD', KEYS[1], ms, id)
+end
+redis.call('PUBLISH', ARGV[6], n)
+return n
+"""
+
+
+def queue_of(lane: str) -> str:
+    """The arq queue of a lane."""
+    return f"laneway:queue:{lane}"
+
+
+def wake_of(lane: str) -> str:
+    """The channel that wakes a lane's workers."""
+    return f"laneway:wake:{lane}"
+
+
+def serialize(value: Any) -> bytes:
+    """JSON, never pickle."""
+    return json.dumps(value).encode()
+
+
+def deserialize(data: bytes) -> Any:
+    """The inverse of `serialize`."""
+    return json.loads(data)
+
+
+class Ring:
+    """Joins the rings of one turn of the event loop into one script call for each lane; nobody waits for it."""
+
+    def __init__(self, redis: ArqRedis) -> None:
+        self._redis = redis
+        self._script = redis.register_script(_RING)
+        self._wanted: Counter[str] = Counter()
+        self._task: asyncio.Task[None] | None = None
+        self._log = log("bell")
+
+    def ring(self, lane: str, tickets: int = 1) -> None:
+        """Ask for so many slots of the lane; a Redis that is away is no error, the workers look by themselves."""
+        if tickets < 1:
+            return
+        self._wanted[lane] += tickets
+        if self._task is None or self._task.done():
+            self._task = asyncio.get_running_loop().create_task(self._send())
+
+    async def close(self) -> None:
+        """Send what is still wanted."""
+        if self._task is not None:
+            await asyncio.wait({self._task}, timeout=1)
+
+    async def _send(self) -> None:
+        while self._wanted:
+            wanted, self._wanted = self._wanted, Counter()
+            for lane, tickets in wanted.items():
+                try:
+                    await self._ring(lane, tickets)
+                except AWAY as error:
+                    self._log.warning("ring failed", lane=lane, error=type(error).__name__)
+
+    async def _ring(self, lane: str, tickets: int) -> None:
+        payload = serialize_job(SLOT, (), {}, None, 0, serializer=serialize)
+        arguments: list[int | bytes | str] = [
+            min(tickets, _MOST_TICKETS),
+            _MOST_TICKETS,
+            payload,
+            f"{ids.uuid7().hex}-",
+            _TICKET_MS,
+        ]
+        await self._script(keys=[queue_of(lane)], args=[*arguments, wake_of(lane)])

@@ -1,0 +1,111 @@
+"""Wake-ups: who waits for a job, a lane or a cancel is told by one Redis channel each; lost messages cost only time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from uuid import UUID
+
+from arq.connections import ArqRedis
+
+from app.bell.redis import AWAY
+from app.telemetry.logs import log
+
+MOVED = "laneway:moved"
+CANCEL = "laneway:cancel"
+Listener = Callable[[str], None]
+
+
+class Wake:
+    """Publishes and listens on one connection for each process."""
+
+    def __init__(self, redis: ArqRedis) -> None:
+        self._redis = redis
+        self._listeners: dict[str, Listener] = {}
+        self._waiting: dict[str, set[asyncio.Event]] = defaultdict(set)
+        self._outbox: dict[str, list[str]] = {}
+        self._sender: asyncio.Task[None] | None = None
+        self._reader: asyncio.Task[None] | None = None
+        self._log = log("bell")
+        self.connected = False
+
+    def moved(self, job_ids: Iterable[UUID]) -> None:
+        """Tell every process that these jobs have a new revision."""
+        self._publish(MOVED, [job_id.hex for job_id in job_ids])
+
+    def cancel(self, job_id: UUID) -> None:
+        """Tell the worker that runs the job to look at its flag now."""
+        self._publish(CANCEL, [job_id.hex])
+
+    def listen(self, channel: str, listener: Listener) -> None:
+        """Call `listener` with each message of the channel; before `start`."""
+        self._listeners[channel] = listener
+
+    @contextmanager
+    def waiting(self, job_id: UUID) -> Iterator[asyncio.Event]:
+        """An event that is set at each move of the job, from now on."""
+        event = asyncio.Event()
+        self._waiting[job_id.hex].add(event)
+        try:
+            yield event
+        finally:
+            self._waiting[job_id.hex].discard(event)
+            if not self._waiting[job_id.hex]:
+                del self._waiting[job_id.hex]
+
+    def start(self, jobs: bool) -> None:
+        """Begin to listen; `jobs` when clients of this process wait for jobs."""
+        if jobs:
+            self.listen(MOVED, self._on_moved)
+        if self._listeners:
+            self._reader = asyncio.get_running_loop().create_task(self._read())
+
+    async def close(self) -> None:
+        """Stop listening; what was to be published is sent first."""
+        if self._sender is not None:
+            await asyncio.wait({self._sender}, timeout=1)
+        if self._reader is not None:
+            self._reader.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._reader
+
+    def _on_moved(self, message: str) -> None:
+        for job_id in message.split(","):
+            for event in self._waiting.get(job_id, ()):
+                event.set()
+
+    def _publish(self, channel: str, words: Sequence[str]) -> None:
+        if not words:
+            return
+        self._outbox.setdefault(channel, []).extend(words)
+        if self._sender is None or self._sender.done():
+            self._sender = asyncio.get_running_loop().create_task(self._send())
+
+    async def _send(self) -> None:
+        while self._outbox:
+            outbox, self._outbox = self._outbox, {}
+            for channel, words in outbox.items():
+                with suppress(*AWAY):
+                    await self._redis.publish(channel, ",".join(words))
+
+    async def _read(self) -> None:
+        while True:
+            try:
+                await self._read_until_broken()
+            except AWAY as error:
+                self._log.warning("wake-ups are away", error=type(error).__name__)
+            self.connected = False
+            await asyncio.sleep(0.2)
+
+    async def _read_until_broken(self) -> None:
+        async with self._redis.pubsub(ignore_subscribe_messages=True) as pubsub:
+            await pubsub.subscribe(*self._listeners)
+            self.connected = True
+            while True:
+                message = await pubsub.get_message(timeout=5)
+                if message is None:
+                    await asyncio.wait_for(pubsub.ping(), 1)
+                else:
+                    self._listeners[message["channel"].decode()](message["data"].decode())

@@ -1,0 +1,1 @@
+"""The life of a job, a verb for each file."""

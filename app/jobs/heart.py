@@ -1,0 +1,88 @@
+"""The heartbeat: proves that this process lives, and knows when it may not act."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable, Sequence
+from uuid import UUID
+
+from app.domain.clock import Clock
+from app.store.database import StoreAway
+from app.store.workers import Workers
+from app.telemetry.logs import log
+
+
+class Heart:
+    """Beats every quarter of the lease, at most once a second, only while the event loop turns."""
+
+    def __init__(self, workers: Workers, clock: Clock, *, role: str, lanes: Sequence[str], lease_s: float) -> None:
+        self._workers = workers
+        self._clock = clock
+        self._role = role
+        self._lanes = lanes
+        self._lease_s = lease_s
+        self._interval_s = min(1.0, lease_s / 4)
+        self._last = float("-inf")
+        self._since = float("inf")
+        self._beaten = asyncio.Event()
+        self._on_cancel: Callable[[Sequence[UUID]], None] = lambda _: None
+        self._log = log("heart")
+
+    @property
+    def fresh(self) -> bool:
+        """Whether new work may start: the last beat is younger than two thirds of the lease."""
+        return self._clock.monotonic() - self._last < self._lease_s * 2 / 3
+
+    @property
+    def steady(self) -> bool:
+        """Whether others may be declared dead: this process has itself beaten for a whole lease without a gap."""
+        return self.fresh and self._clock.monotonic() - self._since >= self._lease_s
+
+    def on_cancel(self, act: Callable[[Sequence[UUID]], None]) -> None:
+        """Call `act` with the running jobs that were told to cancel, at each beat."""
+        self._on_cancel = act
+
+    async def may_start(self) -> None:
+        """Return once new work may start."""
+        while not self.fresh:
+            self._beaten.clear()
+            await self._beaten.wait()
+
+    async def register(self) -> None:
+        """Make the process known and beat once. Raises StoreAway."""
+        await self._workers.register(self._role, socket.gethostname(), os.getpid(), self._lanes, self._lease_s)
+        await self._beat()
+
+    async def run(self) -> None:
+        """Beat until canceled."""
+        while True:
+            started = self._clock.monotonic()
+            await self.beat_once()
+            await self._clock.sleep(max(0.05, self._interval_s - (self._clock.monotonic() - started)))
+
+    async def beat_once(self) -> None:
+        """One beat; a database that is away is logged, not raised."""
+        try:
+            await self._beat()
+        except StoreAway as error:
+            self._log.warning("beat failed", error=str(error))
+
+    async def _beat(self) -> None:
+        beat = await self._workers.beat()
+        if not beat.alive:
+            # Somebody declared us dead; our jobs' fences have moved. Join again under the same id.
+            self._since = float("inf")
+            self._log.warning("lease lost")
+            await self._workers.register(self._role, socket.gethostname(), os.getpid(), self._lanes, self._lease_s)
+        self._note()
+        if beat.canceled:
+            self._on_cancel(beat.canceled)
+
+    def _note(self) -> None:
+        now = self._clock.monotonic()
+        if now - self._last > self._lease_s * 2 / 3:
+            self._since = now
+        self._last = now
+        self._beaten.set()

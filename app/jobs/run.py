@@ -1,0 +1,197 @@
+"""Runs one job in a slot: claim, perform, settle, tell."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from app.bell.ring import Ring
+from app.bell.wake import Wake
+from app.domain import ids
+from app.domain.clock import Clock
+from app.domain.job import Claimed, Reason, TraceContext, Usage
+from app.engine.catalogue import Catalogue, UnknownWorkflow
+from app.engine.journal import OwnershipLost
+from app.engine.outcome import Outcome, Parked
+from app.engine.perform import perform
+from app.engine.run import Account
+from app.engine.run import Run as EngineRun
+from app.gateway.request import ModelGateway
+from app.jobs.heart import Heart
+from app.jobs.journal import SqlJournal
+from app.jobs.progress import Progress
+from app.jobs.recover import tell
+from app.jobs.settle import Settle
+from app.store.announce import Moved
+from app.store.claims import Claims
+from app.store.database import StoreAway
+from app.store.steps import Steps
+from app.telemetry import names
+from app.telemetry.logs import log
+from app.telemetry.traces import SpanRecord, Tracing
+
+# How long a job waits for a worker that knows its workflow version.
+_UNKNOWN_S = 15.0
+_AWAY_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class RunParts:
+    """What running a job takes."""
+
+    claims: Claims
+    steps: Steps
+    settle: Settle
+    progress: Progress
+    catalogue: Catalogue
+    gateway: ModelGateway
+    heart: Heart
+    ring: Ring
+    wake: Wake
+    clock: Clock
+    tracing: Tracing
+
+
+@dataclass(slots=True)
+class _Running:
+    task: asyncio.Task[Outcome]
+    canceled: bool = False
+
+
+class Run:
+    """The work of a slot. `serve` is called again and again; `cancel` and `stop` reach into what is running."""
+
+    def __init__(self, parts: RunParts) -> None:
+        self._parts = parts
+        self._running: dict[UUID, _Running] = {}
+        self._log = log("jobs")
+
+    async def serve(self, lane: str) -> bool:
+        """Claim and run the lane's next job; False when there is none or this worker may not start work."""
+        if not self._parts.heart.fresh:
+            return False
+        try:
+            job = await self._parts.claims.claim(lane)
+        except StoreAway as error:
+            self._log.warning("claim failed", lane=lane, error=str(error))
+            await self._parts.clock.sleep(_AWAY_S)
+            return False
+        if job is None:
+            return False
+        self._parts.wake.moved([job.id])
+        try:
+            await self._run(job)
+        finally:
+            self._running.pop(job.id, None)
+        return True
+
+    def cancel(self, job_ids: Sequence[UUID]) -> None:
+        """Interrupt these jobs, if they run here, at their next await."""
+        for job_id in job_ids:
+            running = self._running.get(job_id)
+            if running is not None and not running.canceled:
+                running.canceled = True
+                running.task.cancel()
+
+    async def _run(self, job: Claimed) -> None:
+        account = Account()
+        base, base_cost = job.usage, job.attempt_cost_nanos
+        try:
+            if job.resumed:
+                base, base_cost = await self._parts.steps.used(job)
+            outcome = await self._perform(job, account, base)
+        except OwnershipLost:
+            await self._book(job, account)
+            return
+        except asyncio.CancelledError:
+            await asyncio.shield(self._interrupted(job, account, base, base_cost))
+            return
+        except StoreAway as error:
+            self._log.warning("run failed", job_id=ids.show("job", job.id), error=str(error))
+            outcome = self._parked(Reason.SYSTEM, _AWAY_S, account)
+        moved = await self._parts.settle.outcome(job, outcome, base, base_cost)
+        self._emit(job, outcome)
+        self._tell(moved)
+
+    async def _perform(self, job: Claimed, account: Account, base: Usage) -> Outcome:
+        try:
+            workflow = self._parts.catalogue.get(job.workflow, job.version)
+        except UnknownWorkflow as error:
+            self._log.error("workflow unknown here", workflow=job.workflow, version=job.version, error=str(error))
+            return self._parked(Reason.SYSTEM, _UNKNOWN_S, account)
+        task = asyncio.get_running_loop().create_task(perform(workflow, self._engine_run(job, account, base)))
+        self._running[job.id] = _Running(task)
+        return await task
+
+    def _engine_run(self, job: Claimed, account: Account, base: Usage) -> EngineRun:
+        parts = self._parts
+        return EngineRun(
+            job_id=job.id,
+            project_id=job.project_id,
+            lane=job.lane,
+            attempt=job.attempt,
+            input=job.input,
+            resumed=job.resumed,
+            trace=attempt_span(job),
+            journal=SqlJournal(parts.steps, job, parts.clock),
+            gateway=parts.gateway,
+            tracing=parts.tracing,
+            clock=parts.clock,
+            usage=base,
+            max_cost_nanos=job.max_cost_nanos,
+            deadline=job.finish_by,
+            test_mode=job.test_mode,
+            on_progress=parts.progress.of(job),
+            may_start=parts.heart.may_start,
+            account=account,
+        )
+
+    async def _interrupted(self, job: Claimed, account: Account, base: Usage, base_cost: int) -> None:
+        """The task was canceled: by the client, or because this worker stops."""
+        await self._book(job, account)
+        running = self._running.get(job.id)
+        usage, cost = base + account.usage, base_cost + account.usage.cost_nanos
+        if running is not None and running.canceled:
+            moved = await self._parts.settle.canceled(job, usage, cost)
+        else:
+            moved = await self._parts.settle.given_back(job, usage, cost)
+        self._tell(moved)
+
+    async def _book(self, job: Claimed, account: Account) -> None:
+        """Calls without a record were paid for all the same."""
+        if account.late_calls:
+            await self._parts.steps.book(job, "", account.late_calls)
+
+    def _parked(self, reason: Reason, seconds: float, account: Account) -> Parked:
+        until = self._parts.clock.now() + timedelta(seconds=seconds)
+        return Parked(reason=reason, until=until, charged=False, usage=account.usage)
+
+    def _tell(self, moved: Moved | None) -> None:
+        if moved is not None:
+            tell([moved], self._parts.ring, self._parts.wake)
+
+    def _emit(self, job: Claimed, outcome: Outcome) -> None:
+        """The attempt's span, and the job's once it ended."""
+        now = self._parts.clock.now()
+        attributes: dict[str, str | int | float | bool] = {
+            names.JOB_ID: ids.show("job", job.id),
+            names.WORKFLOW: job.workflow,
+            names.VERSION: job.version,
+            names.LANE: job.lane,
+            names.ATTEMPT: job.attempt,
+        }
+        failure = getattr(outcome, "failure", None)
+        error = failure.code if failure else None
+        emit = self._parts.tracing.emit
+        emit(SpanRecord("attempt", attempt_span(job), job.claimed_at, now, "consumer", attributes, error))
+        if not isinstance(outcome, Parked):
+            emit(SpanRecord(f"job {job.workflow}", job.trace, job.created_at, now, "internal", attributes, error))
+
+
+def attempt_span(job: Claimed) -> TraceContext:
+    """Where the spans of this attempt hang; the same id wherever it is asked for."""
+    span = ids.derived_span_id(job.id, f"attempt-{job.attempt}")
+    return TraceContext(job.trace.trace_id, span, job.trace.span_id)

@@ -1,0 +1,206 @@
+"""Submit: the doors in their order, then one durable write."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from app.bell.ring import Ring
+from app.domain import canonical, ids
+from app.domain.clock import Clock
+from app.domain.errors import FieldError, Problem
+from app.domain.job import NO_USAGE, Job, JobWebhook, NewJob, Reason, Status, TraceContext
+from app.engine.workflow import Workflow
+from app.jobs.backlog import Backlog
+from app.jobs.check import validated
+from app.store.reads import Reads
+from app.store.submissions import IdempotencyKey, Outcome, Submission, Submissions, Submitted
+
+_LANES = ("interactive", "standard", "bulk")
+_DEDUPE_WITHIN_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Dedupe:
+    """What counts as a duplicate: the client's key, or the content where there is none; how young; what then."""
+
+    key: str | None = None
+    within_s: float = _DEDUPE_WITHIN_S
+    reject: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SubmitRequest:
+    """A submit after authentication and parsing; durations in seconds, money in nano-dollars."""
+
+    project_id: UUID
+    key_id: UUID | None
+    test_mode: bool
+    workflow: Workflow[Any, Any]
+    input: Any
+    trace: TraceContext
+    priority: int = 5
+    lane: str | None = None
+    run_at: datetime | None = None
+    start_within_s: float | None = None
+    finish_within_s: float | None = None
+    retain_s: float | None = None
+    max_cost_nanos: int | None = None
+    dedupe: Dedupe | None = None
+    on_disconnect: str | None = None
+    tags: tuple[str, ...] = ()
+    metadata: dict[str, str] = field(default_factory=dict)
+    webhook: JobWebhook | None = None
+    idempotency: IdempotencyKey | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The job that answers, and how it came to."""
+
+    job: Job
+    outcome: Outcome
+
+
+class Submit:
+    """The submit verb."""
+
+    def __init__(self, submissions: Submissions, reads: Reads, backlog: Backlog, ring: Ring, clock: Clock) -> None:
+        self._submissions = submissions
+        self._reads = reads
+        self._backlog = backlog
+        self._ring = ring
+        self._clock = clock
+
+    async def submit(self, request: SubmitRequest) -> Accepted:
+        """Store the job and ring its lane. Raises Problem, and StoreAway when the outcome is unknown."""
+        submission = self._submission(request)
+        repeated = await self._past_the_cap(submission)
+        result = repeated or await self._submissions.submit(submission)
+        if result.outcome is Outcome.CREATED:
+            if submission.job.status is Status.QUEUED:
+                self._ring.ring(submission.job.lane)
+            return Accepted(_fresh(submission.job), result.outcome)
+        return await self._earlier(request, result)
+
+    def _submission(self, request: SubmitRequest) -> Submission:
+        job = new_job(request, self._clock.now())
+        dedupe = request.dedupe
+        return Submission(job, request.idempotency, dedupe.within_s if dedupe else None)
+
+    async def _past_the_cap(self, submission: Submission) -> Submitted | None:
+        """Count the job; a repetition passes a full queue, anything else raises `queue_full`."""
+        try:
+            self._backlog.admit(submission.job.project_id)
+        except Problem:
+            earlier = await self._submissions.earlier(submission)
+            if earlier is None:
+                raise
+            return earlier
+        return None
+
+    async def _earlier(self, request: SubmitRequest, result: Submitted) -> Accepted:
+        if result.outcome is Outcome.KEY_REUSED:
+            raise Problem("idempotency_key_reused", "This Idempotency-Key came with another body: use a new key.")
+        if result.outcome is Outcome.DUPLICATE and request.dedupe and request.dedupe.reject:
+            shown = ids.show("job", result.job_id)
+            raise Problem("duplicate_job", f"{shown} is an equal job.", extra={"job_id": shown})
+        job = await self._reads.job(request.project_id, result.job_id)
+        if job is None:
+            raise Problem("result_expired", "The job of this Idempotency-Key is no longer kept.")
+        return Accepted(job, result.outcome)
+
+
+def new_job(request: SubmitRequest, now: datetime) -> NewJob:
+    """The record of a validated submission. Raises Problem that names the field."""
+    workflow = request.workflow
+    body = validated(workflow, request.input)
+    due_at = request.run_at or now
+    later = due_at > now
+    retain_s = request.retain_s or workflow.retain_s
+    return NewJob(
+        id=ids.uuid7(),
+        project_id=request.project_id,
+        key_id=request.key_id,
+        workflow=workflow.name,
+        version=workflow.version,
+        lane=_lane(request),
+        priority=request.priority,
+        status=Status.SCHEDULED if later else Status.QUEUED,
+        reason=Reason.RUN_AT if later else None,
+        due_at=due_at,
+        input=body,
+        trace=request.trace,
+        created_at=now,
+        expires_at=now + timedelta(seconds=retain_s),
+        start_within_s=request.start_within_s,
+        finish_within_s=request.finish_within_s,
+        start_by=_after(due_at, request.start_within_s),
+        finish_by=_after(due_at, request.finish_within_s),
+        retain_s=retain_s,
+        max_cost_nanos=_lowest(request.max_cost_nanos, workflow.max_cost_nanos),
+        content_hash=_content_hash(request, body),
+        on_disconnect=request.on_disconnect,
+        tags=request.tags,
+        metadata=request.metadata,
+        webhook=request.webhook,
+        test_mode=request.test_mode,
+    )
+
+
+def _lane(request: SubmitRequest) -> str:
+    """The workflow's lane, or a lower one that the client asked for."""
+    own, wanted = request.workflow.lane, request.lane
+    if wanted is None:
+        return own
+    if _LANES.index(wanted) < _LANES.index(own):
+        detail = f"The workflow's lane is {own}; a job may be moved down to a slower lane, never up to {wanted}."
+        raise Problem("input_invalid", detail, errors=(FieldError("/lane", "input_invalid", detail),))
+    return wanted
+
+
+def _content_hash(request: SubmitRequest, body: bytes) -> bytes | None:
+    if request.dedupe is None:
+        return None
+    what = request.dedupe.key if request.dedupe.key is not None else canonical.load(body, max_depth=900)
+    kind = "key" if request.dedupe.key is not None else "content"
+    return canonical.digest(kind, request.workflow.name, request.workflow.version, what)
+
+
+def _after(moment: datetime, seconds: float | None) -> datetime | None:
+    return moment + timedelta(seconds=seconds) if seconds is not None else None
+
+
+def _lowest(*caps: int | None) -> int | None:
+    return min((cap for cap in caps if cap is not None), default=None)
+
+
+def _fresh(job: NewJob) -> Job:
+    """The record as a read would give it right after the write."""
+    return Job(
+        **{name: getattr(job, name) for name in _SAME},
+        epoch=0,
+        revision=1,
+        attempt=1,
+        started_at=None,
+        claimed_at=None,
+        ended_at=None,
+        progress_percent=None,
+        progress_step=None,
+        error=None,
+        disposition=None,
+        degraded=[],
+        usage=NO_USAGE,
+        attempts=(),
+        output=None,
+        webhook_delivery=None,
+        cancel_requested=False,
+    )
+
+
+_SAME = (
+    "id", "project_id", "workflow", "version", "lane", "priority", "status", "reason", "due_at", "created_at",
+    "expires_at", "finish_by", "trace", "tags", "metadata", "input", "content_hash", "test_mode",
+)  # fmt: skip

@@ -1,0 +1,113 @@
+"""A job as clients see it: the one place that knows its JSON form."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from app.domain import ids, money
+from app.domain.errors import Failure
+from app.domain.job import Attempt, Job, Usage
+
+
+def job_view(job: Job, base_url: str = "") -> dict[str, Any]:
+    """The job's JSON; payloads are embedded as stored, so dump it with `domain.canonical` or orjson."""
+    path = f"{base_url}/v1/jobs/{ids.show('job', job.id)}"
+    return {
+        "id": ids.show("job", job.id),
+        "object": "job",
+        "workflow": job.workflow,
+        "version": job.version,
+        "status": job.status,
+        "terminal": job.status.terminal,
+        "reason": job.reason,
+        "revision": job.revision,
+        "lane": job.lane,
+        "priority": job.priority,
+        "progress": _progress(job),
+        "input": _stored(job.input),
+        "output": _stored(job.output),
+        "error": error_view(job.error),
+        "disposition": job.disposition,
+        "degraded": job.degraded,
+        "attempt": job.attempt,
+        "attempts": [_attempt(attempt) for attempt in job.attempts],
+        "usage": usage_view(job.usage),
+        "cache": {"hit": False},
+        "webhook_delivery": job.webhook_delivery,
+        "test": job.test_mode,
+        "tags": list(job.tags),
+        "metadata": job.metadata,
+        "batch_id": None,
+        "created_at": time_view(job.created_at),
+        "started_at": time_view(job.started_at),
+        "ended_at": time_view(job.ended_at),
+        "deadline": time_view(job.finish_by),
+        "expires_at": time_view(job.expires_at),
+        "trace": {"trace_id": job.trace.trace_id, "url": f"{path}/trace"},
+        "urls": {
+            "self": path,
+            **{name: f"{path}/{name}" for name in ("events", "trace", "cancel", "retry", "output")},
+        },
+    }
+
+
+def error_view(error: Failure | None) -> dict[str, Any] | None:
+    """`job.error`: a problem object with the error's class."""
+    if error is None:
+        return None
+    return {
+        "type": f"urn:laneway:error:{error.code}",
+        "title": error.code.replace("_", " "),
+        "code": error.code,
+        "class": error.error_class,
+        "detail": error.detail,
+        "step": error.step,
+        "retryable": error.retryable,
+    }
+
+
+def usage_view(usage: Usage) -> dict[str, Any]:
+    """Tokens, calls and money."""
+    return {
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "cached_tokens": usage.cached_tokens,
+        "calls": usage.calls,
+        "cost_usd": money.show(usage.cost_nanos),
+        "saved_usd": money.show(usage.saved_nanos),
+    }
+
+
+def time_view(moment: datetime | None) -> str | None:
+    """RFC 3339 in UTC."""
+    return moment.isoformat().replace("+00:00", "Z") if moment else None
+
+
+def show_job(job_id: UUID) -> str:
+    """The id on the wire."""
+    return ids.show("job", job_id)
+
+
+def _progress(job: Job) -> dict[str, Any] | None:
+    if job.progress_percent is None:
+        return None
+    return {"percent": job.progress_percent, "step": job.progress_step, "eta_s": None}
+
+
+def _stored(body: bytes | None) -> Any:
+    return orjson.Fragment(body) if body is not None else None
+
+
+def _attempt(attempt: Attempt) -> dict[str, Any]:
+    return {
+        "n": attempt.n,
+        "status": attempt.status,
+        "error": error_view(attempt.error),
+        "cost_usd": money.show(attempt.cost_nanos),
+        "started_at": time_view(attempt.started_at),
+        "ended_at": time_view(attempt.ended_at),
+    }

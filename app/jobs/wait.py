@@ -1,0 +1,73 @@
+"""Waits for a job on behalf of a client: subscribe first, then read."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from uuid import UUID
+
+from app.bell.wake import Wake
+from app.domain.clock import Clock
+from app.domain.job import Job, Reason
+from app.store.reads import Reads
+
+# A lost message costs at most this; without Redis the job is read this often.
+_SAFETY_S = 2.0
+_POLL_S = 0.1
+
+
+class Wait:
+    """Holds a request until its job has moved far enough."""
+
+    def __init__(self, reads: Reads, wake: Wake, clock: Clock) -> None:
+        self._reads = reads
+        self._wake = wake
+        self._clock = clock
+
+    async def for_end(self, project_id: UUID, job_id: UUID, seconds: float) -> Job | None:
+        """The job once it ended, or as it stands when the time is up or a park will surely outlast it."""
+        left = Countdown(self._clock, seconds)
+        return await self._until(project_id, job_id, left, lambda job: job.status.terminal or self._outlasts(job, left))
+
+    async def for_change(self, project_id: UUID, job_id: UUID, seconds: float, revision: int) -> Job | None:
+        """The job once its revision is another, or as it stands when the time is up."""
+        left = Countdown(self._clock, seconds)
+        return await self._until(project_id, job_id, left, lambda job: job.revision != revision)
+
+    async def _until(
+        self, project_id: UUID, job_id: UUID, left: Countdown, enough: Callable[[Job], bool]
+    ) -> Job | None:
+        with self._wake.waiting(job_id) as moved:
+            while True:
+                moved.clear()
+                job = await self._reads.job(project_id, job_id)
+                if job is None or enough(job) or left.seconds <= 0:
+                    return job
+                pause = _SAFETY_S if self._wake.connected else _POLL_S
+                await _event_or_timeout(moved, min(pause, left.seconds))
+
+    def _outlasts(self, job: Job, left: Countdown) -> bool:
+        """Whether a person or a known later time decides: then waiting on is of no use."""
+        if job.reason in (Reason.REVIEW, Reason.BUDGET):
+            return True
+        parked = job.reason in (Reason.RUN_AT, Reason.SLEEP, Reason.RETRY, Reason.OFF_PEAK)
+        return parked and (job.due_at - self._clock.now()).total_seconds() > left.seconds
+
+
+class Countdown:
+    """Seconds that are left of a wait."""
+
+    def __init__(self, clock: Clock, seconds: float) -> None:
+        self._clock = clock
+        self._until = clock.monotonic() + seconds
+
+    @property
+    def seconds(self) -> float:
+        """How many, negative once it is over."""
+        return self._until - self._clock.monotonic()
+
+
+async def _event_or_timeout(event: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(event.wait(), seconds)

@@ -1,0 +1,72 @@
+"""The API's application: opens the runtime, mounts the routers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
+
+from app import __version__
+from app.engine.catalogue import Catalogue
+from app.routers import errors, health, jobs, workflows
+from app.routers.requestid import RequestId
+from app.settings import Settings
+from app.wiring import Runtime, open_runtime
+
+DESCRIPTION = """Runs AI workflows durably: a job answered 201 or 202 ends in exactly one end state.
+
+Submit with `POST /v1/workflows/{workflow}/jobs`, then wait (`Prefer: wait=30`), poll, or be called back (`webhook`).
+Authenticate with `Authorization: Bearer lw_live_...`. Every error is `application/problem+json`."""
+
+
+def create_app(settings: Settings, catalogue: Catalogue) -> FastAPI:
+    """The ASGI application of one API process."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with open_runtime(settings, catalogue, "serve") as runtime:
+            app.state.runtime = runtime
+            async with _background(runtime):
+                yield
+
+    telemetry: TelemetryConfig = {"operation_spans": False}
+    app = FastAPI(
+        title="Laneway",
+        version=__version__,
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        telemetry=telemetry if settings.telemetry.otlp_endpoint else {"tracing": False},
+        separate_input_output_schemas=False,
+    )
+    errors.install(app)
+    for room in (health, workflows, jobs):
+        app.include_router(room.router)
+    app.add_middleware(RequestId)
+    return app
+
+
+@asynccontextmanager
+async def _background(runtime: Runtime) -> AsyncIterator[None]:
+    """Everything that runs beside the requests, from the first to the last."""
+    await runtime.heart.register()
+    if key := runtime.settings.bootstrap_key:
+        await runtime.access.ensure(key.get_secret_value())
+    runtime.wake.start(jobs=True)
+    loops = [runtime.heart.run(), runtime.recover.run(), runtime.backlog.run()]
+    tasks = [asyncio.get_running_loop().create_task(loop) for loop in loops]
+    try:
+        yield
+    finally:
+        runtime.draining = True
+        for task in tasks:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        await runtime.wake.close()
+        await runtime.ring.close()
+        with suppress(Exception):
+            await runtime.workers.release(runtime.process_id)
+        await runtime.workers.close()

@@ -1,0 +1,206 @@
+"""The only place that builds things: settings in, the parts of a process out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from uuid import UUID
+
+from arq.connections import ArqRedis
+
+from app.bell.redis import open_redis
+from app.bell.ring import Ring
+from app.bell.wake import Wake
+from app.clients.dialect import build_clients
+from app.clients.http import open_http
+from app.clients.webhook import WebhookClient
+from app.domain import ids
+from app.domain.clock import SYSTEM_CLOCK, Clock
+from app.domain.job import Job
+from app.engine.catalogue import Catalogue
+from app.gateway.gateway import Gateway
+from app.gateway.limiter import Limiter
+from app.gateway.prices import Prices
+from app.jobs.backlog import Backlog
+from app.jobs.body import render_body
+from app.jobs.control import Control
+from app.jobs.deliver import Deliver
+from app.jobs.heart import Heart
+from app.jobs.latency import Latency
+from app.jobs.progress import Progress
+from app.jobs.recover import Recover
+from app.jobs.run import Run, RunParts
+from app.jobs.settle import Settle
+from app.jobs.submit import Submit
+from app.jobs.view import job_view
+from app.jobs.wait import Wait
+from app.ops.access import Access
+from app.settings import Settings
+from app.store.announce import EventRow, RenderBody
+from app.store.claims import Claims
+from app.store.controls import Controls
+from app.store.database import Database, StoreAway, open_database
+from app.store.deliveries import Deliveries
+from app.store.keys import Keys
+from app.store.leaves import Leaves
+from app.store.reads import Reads
+from app.store.steps import Steps
+from app.store.submissions import Submissions
+from app.store.workers import Workers
+from app.telemetry.traces import Tracing, open_tracing
+
+REFERENCE = "app.workflows"
+_START_PATIENCE_S = 30.0
+
+
+@dataclass(slots=True)
+class Runtime:
+    """What every process has; the API answers from it."""
+
+    settings: Settings
+    process_id: UUID
+    clock: Clock
+    database: Database
+    redis: ArqRedis
+    ring: Ring
+    wake: Wake
+    tracing: Tracing
+    catalogue: Catalogue
+    access: Access
+    reads: Reads
+    workers: Workers
+    deliveries: Deliveries
+    controls: Controls
+    heart: Heart
+    recover: Recover
+    backlog: Backlog
+    submit: Submit
+    wait: Wait
+    control: Control
+    latency: Latency
+    render: RenderBody
+    base_url: str
+    draining: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerRuntime:
+    """What a worker has besides."""
+
+    claims: Claims
+    run: Run
+    deliver: Deliver
+
+
+def load_catalogue(settings: Settings) -> Catalogue:
+    """The reference workflows and the configured modules. Raises CatalogueError, WorkflowDefinitionError."""
+    return Catalogue.load((REFERENCE, *settings.workflows))
+
+
+@asynccontextmanager
+async def open_runtime(
+    settings: Settings, catalogue: Catalogue, role: str, lanes: Sequence[str] = ()
+) -> AsyncIterator[Runtime]:
+    """Open connections and build the parts; closes all in reverse. Raises StoreAway when the database stays away."""
+    async with AsyncExitStack() as stack:
+        clock = SYSTEM_CLOCK
+        tracing = open_tracing(settings.telemetry, role)
+        stack.callback(tracing.close)
+        database = await _patiently_open(settings)
+        stack.push_async_callback(database.close)
+        redis = open_redis(settings.redis_url)
+        stack.push_async_callback(redis.aclose)
+        yield _runtime(settings, catalogue, role, lanes, clock, tracing, database, redis)
+
+
+def _runtime(
+    settings: Settings, catalogue: Catalogue, role: str, lanes: Sequence[str], clock: Clock, tracing: Tracing,
+    database: Database, redis: ArqRedis,
+) -> Runtime:  # fmt: skip
+    process_id = settings.process_id or ids.uuid7()
+    base_url = (settings.http.public_url or "").rstrip("/")
+    render = _renderer(base_url)
+    ring, wake = Ring(redis), Wake(redis)
+    reads, controls = Reads(database), Controls(database, render)
+    workers, deliveries = Workers(database, process_id), Deliveries(database, process_id)
+    heart = Heart(workers, clock, role=role, lanes=lanes, lease_s=settings.lease_s)
+    interval_s = settings.queue.ring_interval_s
+    backlog = Backlog(reads, settings.queue, clock)
+    return Runtime(
+        settings=settings,
+        process_id=process_id,
+        clock=clock,
+        database=database,
+        redis=redis,
+        ring=ring,
+        wake=wake,
+        tracing=tracing,
+        catalogue=catalogue,
+        access=Access(Keys(database), settings.pepper.get_secret_value(), clock),
+        reads=reads,
+        workers=workers,
+        deliveries=deliveries,
+        controls=controls,
+        heart=heart,
+        recover=Recover(database, controls, workers, deliveries, ring, wake, heart, clock, interval_s),
+        backlog=backlog,
+        submit=Submit(Submissions(database), reads, backlog, ring, clock),
+        wait=Wait(reads, wake, clock),
+        control=Control(controls, ring, wake),
+        latency=Latency(reads, clock),
+        render=render,
+        base_url=base_url,
+    )
+
+
+@asynccontextmanager
+async def open_worker(runtime: Runtime) -> AsyncIterator[WorkerRuntime]:
+    """The parts that run jobs and deliver webhooks."""
+    settings, clock, tracing = runtime.settings, runtime.clock, runtime.tracing
+    async with AsyncExitStack() as stack:
+        http = await stack.enter_async_context(open_http())
+        sender = WebhookClient(
+            allow_private=settings.webhooks.allow_private, timeout_s=settings.webhooks.timeout_s, clock=clock
+        )
+        stack.push_async_callback(sender.aclose)
+        limiter = Limiter(runtime.redis, clock)
+        gateway = Gateway(settings, build_clients(settings, http, clock), limiter, Prices(settings), clock, tracing)
+        claims = Claims(runtime.database, runtime.process_id, runtime.render)
+        run = Run(
+            RunParts(
+                claims=claims,
+                steps=Steps(runtime.database),
+                settle=Settle(Leaves(runtime.database, runtime.render), clock),
+                progress=Progress(runtime.controls, runtime.wake, clock),
+                catalogue=runtime.catalogue,
+                gateway=gateway,
+                heart=runtime.heart,
+                ring=runtime.ring,
+                wake=runtime.wake,
+                clock=clock,
+                tracing=tracing,
+            )
+        )
+        deliver = Deliver(runtime.deliveries, sender, settings.webhooks, clock, tracing)
+        yield WorkerRuntime(claims, run, deliver)
+
+
+def _renderer(base_url: str) -> RenderBody:
+    def render(event: EventRow, job: Job) -> bytes:
+        return render_body(event, job_view(job, base_url))
+
+    return render
+
+
+async def _patiently_open(settings: Settings) -> Database:
+    """A database that is just restarting is waited for."""
+    until = SYSTEM_CLOCK.monotonic() + _START_PATIENCE_S
+    while True:
+        try:
+            return await open_database(settings.database_url, settings.pool_size)
+        except StoreAway:
+            if SYSTEM_CLOCK.monotonic() > until:
+                raise
+            await asyncio.sleep(0.25)

@@ -1,0 +1,93 @@
+"""A worker process: one pool of slots for each lane it serves, start-up and drain; no logic of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Sequence
+from contextlib import suppress
+from uuid import UUID
+
+from app.bell.pool import LanePool, Serve
+from app.bell.ring import wake_of
+from app.bell.wake import CANCEL
+from app.domain.clock import Clock
+from app.engine.catalogue import Catalogue
+from app.settings import Settings
+from app.store.database import StoreAway
+from app.telemetry.logs import log
+from app.wiring import Runtime, WorkerRuntime, open_runtime, open_worker
+
+DELIVERY = "delivery"
+
+
+async def work(settings: Settings, catalogue: Catalogue, lanes: Sequence[str]) -> None:
+    """Serve the lanes until SIGTERM or SIGINT, then drain."""
+    stopping = _stop_signals()
+    async with open_runtime(settings, catalogue, "work", lanes) as runtime, open_worker(runtime) as parts:
+        pools = [_pool(lane, runtime, parts) for lane in lanes]
+        await _serve(runtime, parts, pools, stopping)
+
+
+def _stop_signals() -> asyncio.Event:
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    return stopping
+
+
+def _pool(lane: str, runtime: Runtime, parts: WorkerRuntime) -> LanePool:
+    async def serve() -> bool:
+        return await (parts.deliver.serve() if lane == DELIVERY else parts.run.serve(lane))
+
+    own: Serve = serve
+    return LanePool(
+        lane, runtime.settings.lane(lane).slots, own, runtime.redis, successor=lambda: runtime.ring.ring(lane)
+    )
+
+
+async def _serve(runtime: Runtime, parts: WorkerRuntime, pools: Sequence[LanePool], stopping: asyncio.Event) -> None:
+    runtime.heart.on_cancel(parts.run.cancel)
+    _listen(runtime, parts, pools)
+    await runtime.heart.register()
+    loop = asyncio.get_running_loop()
+    beating = loop.create_task(runtime.heart.run())
+    others = [loop.create_task(pool.main()) for pool in pools]
+    others += [loop.create_task(runtime.recover.run()), loop.create_task(_top_up(runtime, parts, pools, runtime.clock))]
+    log("worker").info("serving", lanes=",".join(pool.lane for pool in pools))
+    await stopping.wait()
+    log("worker").info("draining")
+    await asyncio.gather(*(pool.drain(runtime.settings.drain_s) for pool in pools))
+    for task in (*others, beating):
+        task.cancel()
+    await asyncio.gather(*others, beating, return_exceptions=True)
+    await runtime.wake.close()
+    await runtime.ring.close()
+    with suppress(StoreAway):
+        await runtime.workers.release(runtime.process_id)
+    await runtime.workers.close()
+
+
+def _listen(runtime: Runtime, parts: WorkerRuntime, pools: Sequence[LanePool]) -> None:
+    for pool in pools:
+        runtime.wake.listen(wake_of(pool.lane), pool.on_wake)
+    runtime.wake.listen(CANCEL, lambda message: parts.run.cancel([UUID(hex=word) for word in message.split(",")]))
+    runtime.wake.start(jobs=False)
+
+
+async def _top_up(runtime: Runtime, parts: WorkerRuntime, pools: Sequence[LanePool], clock: Clock) -> None:
+    """Each second, start slots for due work that no ticket told of: lost tickets, retries, a Redis that is away."""
+    while True:
+        for pool in pools:
+            try:
+                await _top_up_lane(runtime, parts, pool)
+            except StoreAway as error:
+                log("worker").warning("top-up failed", lane=pool.lane, error=str(error))
+        await clock.sleep(runtime.settings.queue.ring_interval_s)
+
+
+async def _top_up_lane(runtime: Runtime, parts: WorkerRuntime, pool: LanePool) -> None:
+    if pool.free <= 0:
+        return
+    due = runtime.deliveries.due(pool.free) if pool.lane == DELIVERY else parts.claims.due(pool.lane, pool.free)
+    pool.start_slots(await due)
