@@ -50,10 +50,10 @@ async def run(
 ) -> O:
     """The workflow's output for this input, after as many parks and resumed runs as it takes.
 
-    `replies` answer its model steps, by step name or (name, key): a dict, model, text, Reply or exception to
-    raise, or a list of successive ones. Sleeps and back-offs pass at once from `at` on (default: 1 January 2030). A `journal` from
-    an earlier run makes this one go on from its records. Raises JobFailed, MissingReply, and ValidationError for a
-    mapping that the API would refuse.
+    `replies` answer its model steps, by step name or (name, key): a dict, model, text, Reply or exception to raise, or
+    a list of successive ones. Sleeps and back-offs pass at once, from `at` on (default: 1 January 2030). A `journal`
+    from an earlier run makes this one go on from its records.
+    Raises JobFailed, MissingReply, and ValidationError for a mapping that the API would refuse.
     """
     refuse_unbuilt(workflow.fn)
     clock = VirtualClock(at or _START)

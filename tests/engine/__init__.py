@@ -1,0 +1,1 @@
+"""Tests of the engine: what an author touches, and replay."""
