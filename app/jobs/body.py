@@ -53,7 +53,7 @@ def _dump(message: dict[str, Any]) -> bytes:
 def _unwrapped(value: Any) -> Any:
     """Plain JSON: stored payloads, which views embed as bytes, are parsed."""
     if isinstance(value, orjson.Fragment):
-        return canonical.load(value.contents, max_depth=_MAX_DEPTH)
+        return canonical.load(orjson.dumps(value), max_depth=_MAX_DEPTH)
     if isinstance(value, Mapping):
         return {key: _unwrapped(item) for key, item in value.items()}
     return [_unwrapped(item) for item in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,1 @@
+"""A customer's webhook receiver: answers by a script, keeps everything it got."""
