@@ -147,7 +147,7 @@ def _plain_mapping(value: Mapping[Any, Any]) -> Any:
 
 
 def _plain_leaf(value: Any) -> Any:
-    if callable(value) or inspect.isgenerator(value):
+    if callable(value) or hasattr(value, "__next__"):
         raise NotRecordable(f"{type(value).__name__} is not a value that can be compared between runs")
     found = to_jsonable_python(value, inf_nan_mode="constants")
     _refuse_odd(found)
