@@ -14,7 +14,8 @@ from app.domain.clock import Clock
 from app.engine.work import CURRENT_STEP, shown
 from app.gateway.request import ModelAnswer, ModelRequest
 
-StepName = str | tuple[str, str]
+# Replies by step name or by (name, key); written out, because the keys of a Mapping are invariant.
+Replies = Mapping[str, Any] | Mapping[tuple[str, str], Any] | Mapping[str | tuple[str, str], Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +36,10 @@ class MissingReply(BaseException):
 class ScriptedGateway:
     """Replies by step name or (name, key): a dict, model, text, Reply or exception, or a list of successive ones."""
 
-    def __init__(self, replies: Mapping[StepName, Any], clock: Clock) -> None:
-        self._replies = {step: iter(reply) if isinstance(reply, list) else reply for step, reply in replies.items()}
+    def __init__(self, replies: Replies, clock: Clock) -> None:
+        self._replies: dict[Any, Any] = {
+            step: iter(reply) if isinstance(reply, list) else reply for step, reply in replies.items()
+        }
         self._clock = clock
 
     async def complete(self, request: ModelRequest, record: Callable[[Call], None]) -> ModelAnswer:

@@ -15,7 +15,7 @@ from app.engine import codec
 from app.engine.declaration import refuse_unbuilt
 from app.engine.journal import MemoryJournal
 from app.engine.perform import Failed, Parked, Run, Succeeded, perform
-from app.engine.replies import MissingReply, Reply, ScriptedGateway, StepName
+from app.engine.replies import MissingReply, Replies, Reply, ScriptedGateway
 from app.engine.run import Account
 from app.engine.virtual import VirtualClock
 from app.engine.workflow import Workflow
@@ -44,7 +44,7 @@ async def run(
     workflow: Workflow[I, O],
     input: I | Mapping[str, Any],
     *,
-    replies: Mapping[StepName, Any] | None = None,
+    replies: Replies | None = None,
     journal: MemoryJournal | None = None,
     at: datetime | None = None,
 ) -> O:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -10,10 +9,11 @@ from uuid import UUID
 import pytest
 
 from app.domain import canonical, ids
+from app.domain.clock import Clock
 from app.domain.job import TraceContext
 from app.engine.journal import MemoryJournal
 from app.engine.perform import Outcome, perform
-from app.engine.replies import ScriptedGateway, StepName
+from app.engine.replies import Replies, ScriptedGateway
 from app.engine.run import Run
 from app.engine.virtual import VirtualClock
 from app.engine.workflow import Workflow
@@ -26,9 +26,7 @@ START = datetime(2030, 1, 1, tzinfo=UTC)
 PROJECT = UUID(int=7)
 
 
-def make_run(
-    value: Any, *, replies: Mapping[StepName, Any] | None = None, clock: VirtualClock | None = None, **changes: Any
-) -> Run:
+def make_run(value: Any, *, replies: Replies | None = None, clock: Clock | None = None, **changes: Any) -> Run:
     """A first run of a new job with this input; `changes` are fields of Run."""
     clock = clock or VirtualClock(START)
     journal = changes.get("journal") or MemoryJournal()
