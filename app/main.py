@@ -14,6 +14,7 @@ from app.engine.catalogue import Catalogue
 from app.routers import errors, health, jobs, workflows
 from app.routers.requestid import RequestId
 from app.settings import Settings
+from app.telemetry.loop import keep_running
 from app.wiring import Runtime, open_runtime
 
 DESCRIPTION = """Runs AI workflows durably: a job answered 201 or 202 ends in exactly one end state.
@@ -55,8 +56,8 @@ async def _background(runtime: Runtime) -> AsyncIterator[None]:
     if key := runtime.settings.bootstrap_key:
         await runtime.access.ensure(key.get_secret_value())
     runtime.wake.start(jobs=True)
-    loops = [runtime.heart.run(), runtime.recover.run(), runtime.backlog.run()]
-    tasks = [asyncio.get_running_loop().create_task(loop) for loop in loops]
+    loops = {"heart": runtime.heart.run, "recover": runtime.recover.run, "backlog": runtime.backlog.run}
+    tasks = [asyncio.get_running_loop().create_task(keep_running(name, loop)) for name, loop in loops.items()]
     try:
         yield
     finally:

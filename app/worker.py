@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import signal
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from app.engine.catalogue import Catalogue
 from app.settings import Settings
 from app.store.database import StoreAway
 from app.telemetry.logs import log
+from app.telemetry.loop import keep_running
 from app.wiring import Runtime, WorkerRuntime, open_runtime, open_worker
 
 DELIVERY = "delivery"
@@ -50,10 +52,10 @@ async def _serve(runtime: Runtime, parts: WorkerRuntime, pools: Sequence[LanePoo
     runtime.heart.on_cancel(parts.run.cancel)
     _listen(runtime, parts, pools)
     await runtime.heart.register()
-    loop = asyncio.get_running_loop()
-    beating = loop.create_task(runtime.heart.run())
-    others = [loop.create_task(pool.main()) for pool in pools]
-    others += [loop.create_task(runtime.recover.run()), loop.create_task(_top_up(runtime, parts, pools, runtime.clock))]
+    beating = _started("heart", runtime.heart.run)
+    others = [_started(f"pool {pool.lane}", pool.main) for pool in pools]
+    top_up = functools.partial(_top_up, runtime, parts, pools, runtime.clock)
+    others += [_started("recover", runtime.recover.run), _started("top-up", top_up)]
     log("worker").info("serving", lanes=",".join(pool.lane for pool in pools))
     await stopping.wait()
     log("worker").info("draining")
@@ -66,6 +68,10 @@ async def _serve(runtime: Runtime, parts: WorkerRuntime, pools: Sequence[LanePoo
     with suppress(StoreAway):
         await runtime.workers.release(runtime.process_id)
     await runtime.workers.close()
+
+
+def _started(name: str, loop: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
+    return asyncio.get_running_loop().create_task(keep_running(name, loop))
 
 
 def _listen(runtime: Runtime, parts: WorkerRuntime, pools: Sequence[LanePool]) -> None:

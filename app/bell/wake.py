@@ -12,6 +12,7 @@ from arq.connections import ArqRedis
 
 from app.bell.redis import AWAY
 from app.telemetry.logs import log
+from app.telemetry.loop import keep_running
 
 MOVED = "laneway:moved"
 CANCEL = "laneway:cancel"
@@ -60,7 +61,7 @@ class Wake:
         if jobs:
             self.listen(MOVED, self._on_moved)
         if self._listeners:
-            self._reader = asyncio.get_running_loop().create_task(self._read())
+            self._reader = asyncio.get_running_loop().create_task(keep_running("wake", self._read))
 
     async def close(self) -> None:
         """Stop listening; what was to be published is sent first."""
@@ -107,5 +108,5 @@ class Wake:
                 message = await pubsub.get_message(timeout=5)
                 if message is None:
                     await asyncio.wait_for(pubsub.ping(), 1)
-                else:
+                elif message["type"] == "message":
                     self._listeners[message["channel"].decode()](message["data"].decode())

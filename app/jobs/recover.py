@@ -51,7 +51,8 @@ class Recover:
     async def once(self) -> None:
         """One look."""
         if self._heart.steady:
-            await self.take_back([*await self._workers.give_up_late(), *await self._deliveries.orphaned()])
+            await self._workers.give_up_late()
+        await self.take_back([*await self._workers.orphaned(), *await self._deliveries.orphaned()])
         self._tell(await self._controls.expire_due())
         if self._clock.monotonic() - self._kept_at > _HOUSEKEEPING_S:
             self._kept_at = self._clock.monotonic()

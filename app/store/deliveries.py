@@ -9,10 +9,11 @@ import asyncpg
 from app.domain.event import Delivery, DeliveryResult
 from app.store.database import Database
 
-# A row that a worker took is out of everyone's sight until the worker writes its result or is recovered.
+# A row that a worker took is out of sight until the worker writes its result or is recovered; or, should the claim's
+# answer have been lost on its way, for longer than any attempt may take.
 _CLAIM = """
 update deliveries d
-set worker_id = $1, epoch = epoch + 1, next_at = null
+set worker_id = $1, epoch = epoch + 1, next_at = now() + interval '2 minutes'
 from (
     select id from deliveries where status in ('pending', 'failed') and next_at <= now()
     order by next_at limit $2 for update skip locked
@@ -31,10 +32,12 @@ with mine as (
     returning id, attempts, job_id
 ), told as (
     insert into delivery_attempts (delivery_id, n, at, status_code, error, response_body, duration_ms, span_id)
-    select id, attempts, $5, $6, $7, $8, $9, $10 from mine
+    select id, (select coalesce(max(n), 0) + 1 from delivery_attempts where delivery_id = id), $5, $6, $7, $8, $9, $10
+    from mine
+), shown as (
+    update jobs j set revision = revision + 1 from mine where j.id = mine.job_id
 )
-update jobs j set revision = revision + 1 from mine where j.id = mine.job_id
-returning j.id
+select id from mine
 """
 _RECOVER = """
 update deliveries set worker_id = null, epoch = epoch + 1, next_at = clock_timestamp()

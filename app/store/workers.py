@@ -66,10 +66,14 @@ class Workers:
             raise StoreAway(str(error)[:300]) from error
         return Beat(alive is not None, tuple(row["id"] for row in canceled))
 
-    async def give_up_late(self) -> list[UUID]:
-        """Declare dead whoever missed his lease, and name every dead process that still owns jobs."""
+    async def give_up_late(self) -> None:
+        """Declare dead whoever missed his lease."""
         async with self._database.connection() as connection:
             await connection.execute(_LATE, self._id)
+
+    async def orphaned(self) -> list[UUID]:
+        """Dead processes that still own jobs."""
+        async with self._database.connection() as connection:
             return [row["worker_id"] for row in await connection.fetch(_ORPHANED)]
 
     async def release(self, process_id: UUID) -> None:

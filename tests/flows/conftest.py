@@ -1,0 +1,19 @@
+"""One whole stack for the flows: an API, a worker, a provider, a receiver."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.stack import Stack, running_stack
+from tests.supervise.embedded import open_folder
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """Running; tests share it and must not stop its processes."""
+    with open_folder() as folder, running_stack(folder) as made:
+        made.start_worker()
+        made.start_api()
+        yield made
