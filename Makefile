@@ -1,0 +1,73 @@
+# Laneway: one command for each thing a person or CI does here. `make` alone lists them.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-builtin-rules
+.PHONY: help .venv demo test lint check data lock clean
+
+# The Python that makes the environment: the first of these that is 3.11 or newer.
+PYTHONS ?= python3 python3.11 python3.12 python3.13 python3.14
+BIN := .venv/bin
+
+# The environment is named after what it was made from and where: a stamp that is there means that it is whole.
+WANTED := $(shell { pwd; cat requirements.lock; } | sha256sum | cut -c1-16)
+PROJECT := $(shell sha256sum pyproject.toml | cut -c1-16)
+LOCKED := .venv/.locked-$(WANTED)
+INSTALLED := .venv/.installed-$(WANTED)-$(PROJECT)
+
+help: ## list the commands
+	@grep -hE '^[a-z.]+:.*## ' Makefile | sed -E 's/^([a-z.]+):.*## /\1\t/' | awk -F'\t' '{ printf "  make %-7s %s\n", $$1, $$2 }'
+
+.venv: $(INSTALLED) ## the environment, from requirements.lock with its hashes; nothing to do when it is up to date
+
+demo: .venv ## the whole stack and 3,708 real reviews through it; KEEP=1 leaves it serving
+	@$(BIN)/python -m app demo $(if $(filter-out 0,$(KEEP)),--keep)
+
+test: .venv ## all tests
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: .venv ## format, lint, types, import contract
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+check: lint test ## everything that CI runs
+
+data: .venv ## fetch the human-rated reviews into data/, once
+	@$(BIN)/python -m app.cli.dataset
+
+lock: .venv ## write requirements.lock again from pyproject.toml; ARGS=--upgrade takes newer versions
+	$(BIN)/uv pip compile --quiet --no-header --generate-hashes --python-version 3.11 \
+		--extra local --extra workflows --group dev $(ARGS) pyproject.toml -o requirements.lock
+
+clean: ## remove the environment, caches, fetched data and the data of `laneway up`
+	rm -rf .venv .laneway data build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis \
+		.import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(INSTALLED): $(LOCKED)
+	@rm -f .venv/.installed-*
+	@$(BIN)/python -m pip install -qq --no-deps --no-build-isolation --no-index --editable .
+	@touch $@
+
+# Made from nothing each time; removed when it can't be finished. A Python that is gone makes it anew.
+ifeq ($(realpath $(BIN)/python),)
+.PHONY: $(LOCKED)
+endif
+$(LOCKED):
+	@python=$$(for name in $(PYTHONS); do \
+		if "$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo "$$name"; break; fi; \
+	done); \
+	if [ -z "$$python" ]; then \
+		echo 'Laneway needs Python 3.11 or newer. On Debian 12: apt-get install python3 python3-venv' >&2; exit 1; \
+	fi; \
+	if ! "$$python" -c 'import venv, ensurepip' 2>/dev/null; then \
+		echo "$$python cannot make environments. On Debian: apt-get install python3-venv" >&2; exit 1; \
+	fi; \
+	echo "Making .venv with $$("$$python" --version) from requirements.lock (once; a minute or so)"; \
+	rm -rf .venv; trap '[ -e $@ ] || rm -rf .venv' EXIT; \
+	"$$python" -m venv .venv; \
+	$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --require-hashes -r requirements.lock; \
+	touch $@
