@@ -179,6 +179,7 @@ class NewJob:
     metadata: dict[str, str] = field(default_factory=dict)
     webhook: JobWebhook | None = None
     test_mode: bool = False
+    simulated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,3 +247,4 @@ class Job:
     cancel_requested: bool
     content_hash: bytes | None
     test_mode: bool
+    simulated: bool

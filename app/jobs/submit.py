@@ -38,6 +38,7 @@ class SubmitRequest:
     project_id: UUID
     key_id: UUID | None
     test_mode: bool
+    simulated: bool
     workflow: Workflow[Any, Any]
     input: Any
     trace: TraceContext
@@ -147,6 +148,7 @@ def new_job(request: SubmitRequest, now: datetime) -> NewJob:
         metadata=request.metadata,
         webhook=request.webhook,
         test_mode=request.test_mode,
+        simulated=request.simulated,
     )
 
 
@@ -202,5 +204,5 @@ def _fresh(job: NewJob) -> Job:
 
 _SAME = (
     "id", "project_id", "workflow", "version", "lane", "priority", "status", "reason", "due_at", "created_at",
-    "expires_at", "finish_by", "trace", "tags", "metadata", "input", "content_hash", "test_mode",
+    "expires_at", "finish_by", "trace", "tags", "metadata", "input", "content_hash", "test_mode", "simulated",
 )  # fmt: skip

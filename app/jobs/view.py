@@ -39,6 +39,7 @@ def job_view(job: Job, base_url: str = "") -> dict[str, Any]:
         "cache": {"hit": False},
         "webhook_delivery": job.webhook_delivery,
         "test": job.test_mode,
+        "simulated": job.simulated,
         "tags": list(job.tags),
         "metadata": job.metadata,
         "batch_id": None,

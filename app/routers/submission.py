@@ -29,6 +29,7 @@ async def submit_request(
         project_id=key.project_id,
         key_id=key.id,
         test_mode=key.mode == "test",
+        simulated=runtime.settings.simulated or key.mode == "test",
         workflow=workflow,
         input=body.input,
         trace=root(request.headers.get("traceparent")),

@@ -72,11 +72,11 @@ with new as (
         $1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::smallint[], $8::text[], $9::text[],
         $10::timestamptz[], $11::timestamptz[], $12::timestamptz[], $13::real[], $14::real[], $15::real[],
         $16::timestamptz[], $17::timestamptz[], $18::uuid[], $19::bytea[], $20::bytea[], $21::bigint[], $22::text[],
-        $23::text[], $24::text[], $25::text[], $26::text[], $27::text[], $28::bool[], $29::bool[], $30::uuid[]
+        $23::text[], $24::text[], $25::text[], $26::text[], $27::text[], $28::bool[], $29::bool[], $30::bool[], $31::uuid[]
     ) as n (
         id, project_id, key_id, workflow, version, lane, priority, status, reason, due_at, created_at, expires_at,
         retain_s, start_within_s, finish_within_s, finish_by, expire_by, input_id, body, content_hash, max_cost_nanos,
-        trace_id, span_id, parent_span_id, on_disconnect, tags, metadata, has_webhook, test_mode, event_id
+        trace_id, span_id, parent_span_id, on_disconnect, tags, metadata, has_webhook, test_mode, simulated, event_id
     )
 ), stored as (
     insert into payloads (id, job_id, body) select input_id, id, body from new
@@ -87,12 +87,12 @@ with new as (
 insert into jobs (
     id, project_id, key_id, workflow, version, lane, priority, status, reason, due_at, created_at, expires_at,
     retain_s, start_within_s, finish_within_s, finish_by, expire_by, input_id, content_hash, max_cost_nanos,
-    trace_id, span_id, parent_span_id, on_disconnect, tags, metadata, has_webhook, test_mode
+    trace_id, span_id, parent_span_id, on_disconnect, tags, metadata, has_webhook, test_mode, simulated
 )
 select id, project_id, key_id, workflow, version, lane, priority, status, reason,
     case when status = 'queued' then least(due_at, clock_timestamp()) else due_at end, created_at, expires_at,
     retain_s, start_within_s, finish_within_s, finish_by, expire_by, input_id, content_hash, max_cost_nanos,
-    trace_id, span_id, parent_span_id, on_disconnect, tags::jsonb, metadata::jsonb, has_webhook, test_mode
+    trace_id, span_id, parent_span_id, on_disconnect, tags::jsonb, metadata::jsonb, has_webhook, test_mode, simulated
 from new
 """
 _HOOKS = "insert into job_webhooks (job_id, url, events, secret) values ($1, $2, $3, $4)"
@@ -218,5 +218,6 @@ def _columns(job: NewJob) -> tuple[object, ...]:
         rows.json_text(job.metadata),
         job.webhook is not None,
         job.test_mode,
+        job.simulated,
         ids.uuid7(),
     )

@@ -56,6 +56,7 @@ create table jobs (
     cancel_requested    boolean not null default false,
     has_webhook         boolean not null default false,
     test_mode           boolean not null default false,
+    simulated           boolean not null default false,
     due_at              timestamptz not null,
     created_at          timestamptz not null,
     started_at          timestamptz,
