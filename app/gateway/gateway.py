@@ -8,7 +8,7 @@ from app.clients.base import ModelClient, TokenUsage, WireAnswer, WireError, Wir
 from app.domain import ids
 from app.domain.call import Call, CallOutcome
 from app.domain.clock import Clock
-from app.domain.errors import InputError, ProviderAuth, RateLimited, SystemFault
+from app.domain.errors import Fault, InputError, ProviderAuth, RateLimited, SystemFault
 from app.gateway.booking import Ended, Sent, answer_bytes, call_record, call_span, estimated, request_bytes
 from app.gateway.limiter import Limiter
 from app.gateway.pool import Permit
@@ -25,7 +25,9 @@ DEFAULT_TIMEOUT_S = 120.0
 LEASE_MARGIN_S = 5.0
 # What a 429 may make a pool rest, whatever the provider says.
 _PAUSE_S = (0.05, 3600.0)
-_REFUSED = frozenset({"content_filter", "refusal"})
+REFUSED = "content_filter"
+# The error code of a call whose caller left: what it cost is not known.
+CANCELED = "canceled"
 _NOTHING = TokenUsage(0, 0)
 _log = log("gateway")
 
@@ -90,33 +92,47 @@ class Gateway:
         timeout_s: float,
         record: Callable[[Call], None],
     ) -> ModelAnswer | None:
-        """One call under one permit; None after a 429, for which the pool now rests."""
-        pause_s: float | None = None
+        """One call under one permit, settled and recorded in every case; None after a 429."""
         trace = child(request.trace)
         wire = self._wire(target, request, timeout_s, trace.traceparent)
         sent = Sent(ids.uuid7(), target, trace, permit.waited_s, self._clock.now(), request_bytes(wire))
-        ended = self._failed(CallOutcome.FAILED, "canceled", None)
         try:
-            answer = await self._clients[target.provider].complete(wire)
-            ended = self._answered(sent, answer)
-        except WireError as error:
-            outcome = CallOutcome.FAILED
-            if isinstance(error.fault, RateLimited):
-                outcome, pause_s = CallOutcome.RATE_LIMITED, self._pause_s(error.fault)
-            ended = self._failed(outcome, error.fault.code, error.status)
-            if pause_s is None:
-                raise error.fault from error
+            ended, result = await self._exchange(sent, wire)
+        except BaseException:
+            self._book(permit, sent, self._failed(CallOutcome.FAILED, CANCELED, None), None, record)
+            raise
+        if isinstance(result, RateLimited):
+            self._book(permit, sent, ended, self._pause_s(result), record)
             return None
+        self._book(permit, sent, ended, None, record)
+        if isinstance(result, Fault):
+            raise result
+        return result
+
+    async def _exchange(self, sent: Sent, wire: WireRequest) -> tuple[Ended, ModelAnswer | Fault]:
+        """How the call ended, and what that means for the caller; only cancellation passes through."""
+        provider = sent.target.provider
+        try:
+            answer = await self._clients[provider].complete(wire)
+        except WireError as error:
+            error.fault.__cause__ = error
+            outcome = CallOutcome.RATE_LIMITED if isinstance(error.fault, RateLimited) else CallOutcome.FAILED
+            return self._failed(outcome, error.fault.code, error.status), error.fault
         except Exception as error:
-            ended = self._failed(CallOutcome.FAILED, SystemFault.default_code, None)
-            raise SystemFault(f"the client of provider {target.provider} failed: {type(error).__name__}") from error
-        finally:
-            self._limiter.settle(permit, pause_s)
-            self._tracing.emit(call_span(sent, ended))
-            record(call_record(sent, ended))
-        if answer.finish_reason in _REFUSED:
-            raise InputError(f"provider {target.provider} refused the content", code="provider_refused")
-        return ModelAnswer(answer.text, answer.finish_reason)
+            fault = SystemFault(f"the client of provider {provider} failed: {type(error).__name__}")
+            fault.__cause__ = error
+            return self._failed(CallOutcome.FAILED, fault.code, None), fault
+        ended = self._answered(sent, answer)
+        if answer.finish_reason == REFUSED:
+            return ended, InputError(f"provider {provider} refused the content", code=ended.error_code)
+        return ended, ModelAnswer(answer.text, answer.finish_reason)
+
+    def _book(
+        self, permit: Permit, sent: Sent, ended: Ended, pause_s: float | None, record: Callable[[Call], None]
+    ) -> None:
+        self._limiter.settle(permit, pause_s)
+        self._tracing.emit(call_span(sent, ended))
+        record(call_record(sent, ended))
 
     def _wire(self, target: Target, request: ModelRequest, timeout_s: float, traceparent: str) -> WireRequest:
         return WireRequest(
@@ -137,7 +153,7 @@ class Gateway:
         cost = self._prices.cost(sent.target.provider, sent.target.model, usage, sent.started_at)
         if answer.usage is None:
             cost = Cost(cost.nanos, known=False)
-        refused = answer.finish_reason in _REFUSED
+        refused = answer.finish_reason == REFUSED
         outcome = CallOutcome.FAILED if refused else CallOutcome.SUCCEEDED
         return Ended(now, outcome, "provider_refused" if refused else None, answer.status, usage, cost, stored)
 

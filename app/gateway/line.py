@@ -105,8 +105,7 @@ class Line:
                 self._news.clear()
                 await self._rest(await self._turn())
         except Exception as error:
-            for waiter in self._waiters:
-                waiter.send_away(error)
+            self._waiters.send_away(error, lambda waiter: True)
             raise
         finally:
             self._task = None
@@ -123,7 +122,7 @@ class Line:
         self._waiters.put_back(heads[verdict.granted :])
         self._paused_until_s = max(self._paused_until_s, self._clock.monotonic() + verdict.paused_s)
         if (paused_s := self._pause_left_s()) > 0:
-            self._send_away_the_impatient(paused_s)
+            self._waiters.send_away(self._must_wait(), lambda waiter: paused_s > waiter.max_wait_s)
             return paused_s + ids.jitter(0, _SPREAD_S)
         if verdict.granted < len(heads):
             self._waiters.start_patience(self._give_up)
@@ -171,11 +170,6 @@ class Line:
                 self._holding.give_back(waiter.lease.id)
             else:
                 waiter.future.set_result(None)
-
-    def _send_away_the_impatient(self, paused_s: float) -> None:
-        for waiter in self._waiters:
-            if paused_s > waiter.max_wait_s:
-                self._give_up(waiter)
 
     def _give_up(self, waiter: Waiter) -> None:
         waiter.send_away(self._must_wait())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
 from app.gateway.pool import Lease
 from app.settings import LANES
@@ -52,9 +52,6 @@ class Waiters:
     def __bool__(self) -> bool:
         return bool(self._heap)
 
-    def __iter__(self) -> Iterator[Waiter]:
-        return iter(self._heap)
-
     def add(self, lane: str, process: str, lease_s: float, max_wait_s: float) -> Waiter:
         """A new caller, at the end of its lane."""
         self._arrivals += 1
@@ -80,6 +77,14 @@ class Waiters:
         """Callers who got nothing keep their place."""
         for waiter in waiters:
             heapq.heappush(self._heap, waiter)
+
+    def send_away(self, error: Exception, when: Callable[[Waiter], bool]) -> None:
+        """End the wait of those it holds for, with an error."""
+        for waiter in self._heap:
+            if when(waiter):
+                waiter.send_away(error)
+        self._heap = [waiter for waiter in self._heap if not waiter.gone]
+        heapq.heapify(self._heap)
 
     def start_patience(self, give_up: Callable[[Waiter], None]) -> None:
         """The pool is full: whoever hears it for the first time waits `max_wait_s` from now, then gives up."""

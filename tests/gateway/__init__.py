@@ -1,0 +1,1 @@
+"""Tests of the gateway, against the simulated provider and a real Valkey."""

@@ -1,0 +1,95 @@
+"""A real Valkey and a simulated provider for the tests of the gateway."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack
+from itertools import count
+
+import httpx
+import pytest
+import pytest_asyncio
+from redis.asyncio import Redis
+
+from app.clients.http import open_http
+from app.gateway.limiter import Limiter
+from tests.loadtest.provider_process import ProviderProcess, running_provider
+from tests.supervise.embedded import RunningServer, open_folder, open_servers
+
+_prefixes = count()
+
+
+@pytest.fixture(scope="session")
+def shared_valkey() -> Iterator[RunningServer]:
+    """A server that stays up; tests keep apart by the prefix of their keys."""
+    with open_folder() as folder:
+        server = open_servers(folder).valkey
+        server.start()
+        yield server
+        server.stop()
+
+
+@pytest.fixture
+def own_valkey() -> Iterator[RunningServer]:
+    """A server that one test may kill, freeze and start again."""
+    with open_folder() as folder:
+        server = open_servers(folder).valkey
+        server.start()
+        yield server
+        server.stop()
+
+
+@pytest.fixture
+def prefix() -> str:
+    """A prefix for keys that no other test has."""
+    return f"test{next(_prefixes)}:"
+
+
+@pytest_asyncio.fixture
+async def redis(shared_valkey: RunningServer) -> AsyncIterator[Redis]:
+    async with open_redis(shared_valkey.url) as client:
+        yield client
+
+
+NewLimiter = Callable[..., Limiter]
+
+
+@pytest_asyncio.fixture
+async def new_limiter(shared_valkey: RunningServer, prefix: str) -> AsyncIterator[NewLimiter]:
+    """Makes limiters as separate processes have them: each with its own connections, all on the same keys."""
+    async with AsyncExitStack() as stack:
+
+        def new(server: RunningServer = shared_valkey) -> Limiter:
+            client = open_redis(server.url)
+            stack.push_async_callback(client.aclose)
+            limiter = Limiter(client, prefix=prefix)
+            stack.push_async_callback(limiter.close)
+            return limiter
+
+        yield new
+
+
+@pytest.fixture(scope="session")
+def shared_provider() -> Iterator[ProviderProcess]:
+    with running_provider("--seed", "13") as running:
+        yield running
+
+
+@pytest.fixture
+def provider(shared_provider: ProviderProcess) -> ProviderProcess:
+    shared_provider.reset_faults()
+    shared_provider.clear_answers()
+    shared_provider.clear_calls()
+    return shared_provider
+
+
+@pytest_asyncio.fixture
+async def http() -> AsyncIterator[httpx.AsyncClient]:
+    async with open_http() as pool:
+        yield pool
+
+
+def open_redis(url: str) -> Redis:
+    """A client as the service opens it: every wait on the socket is bounded."""
+    client: Redis = Redis.from_url(url, socket_timeout=1.0, socket_connect_timeout=1.0)
+    return client
