@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 from arq import func
@@ -75,10 +76,10 @@ class LanePool(Worker):
                 await self.record_health()
             except AWAY as error:
                 self._log.warning("poll failed", error=type(error).__name__)
-            try:
-                await asyncio.wait_for(self._woken.wait(), _POLL_S)
-            except TimeoutError:
-                continue
+            # Not wait_for: before Python 3.12 it can swallow a cancellation that comes with the event.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_POLL_S):
+                    await self._woken.wait()
 
     def start_slots(self, count: int) -> None:
         """Start slots without a ticket: for due work that no ticket told of."""

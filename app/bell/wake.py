@@ -107,6 +107,6 @@ class Wake:
             while True:
                 message = await pubsub.get_message(timeout=5)
                 if message is None:
-                    await asyncio.wait_for(pubsub.ping(), 1)
+                    await pubsub.ping()
                 elif message["type"] == "message":
                     self._listeners[message["channel"].decode()](message["data"].decode())

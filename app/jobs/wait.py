@@ -69,5 +69,7 @@ class Countdown:
 
 
 async def _event_or_timeout(event: asyncio.Event, seconds: float) -> None:
+    # Not wait_for: before Python 3.12 it can swallow a cancellation that comes with the event.
     with suppress(TimeoutError):
-        await asyncio.wait_for(event.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            await event.wait()

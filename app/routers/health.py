@@ -55,7 +55,8 @@ async def _parts(runtime: Runtime) -> dict[str, str]:
 
 async def _check(check: Awaitable[Any]) -> str:
     try:
-        await asyncio.wait_for(check, _PATIENCE_S)
+        async with asyncio.timeout(_PATIENCE_S):
+            await check
     except (StoreAway, *AWAY):
         return "away"
     return "ok"

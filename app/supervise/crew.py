@@ -86,6 +86,7 @@ class Crew:
 
     async def _released(self, name: str, process_id: UUID) -> None:
         try:
-            await asyncio.wait_for(self._release(self.database_url, process_id), _RELEASE_S)
+            async with asyncio.timeout(_RELEASE_S):
+                await self._release(self.database_url, process_id)
         except Exception as error:
             self._say(f"{name}: its lease was not released and will run out by itself: {error!r}")

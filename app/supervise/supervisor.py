@@ -144,7 +144,8 @@ class _Supervisor:
     async def _until_serving(self) -> None:
         host, port = reachable(self._listener)
         try:
-            await asyncio.wait_for(answers(host, port, "/livez"), _API_START_S)
+            async with asyncio.timeout(_API_START_S):
+                await answers(host, port, "/livez")
         except TimeoutError:
             raise CannotStart(f"No API answered within {_API_START_S:g} s: see {self._plan.data}/logs.") from None
 
