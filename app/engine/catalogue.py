@@ -127,6 +127,8 @@ def _imported(name: str) -> ModuleType:
 def _reason(name: str, error: BaseException) -> str:
     """Type, message, file and line, and what to do where we know it."""
     text = f"{type(error).__name__}: {error}"
+    if isinstance(error, LanewayError):
+        return text
     missing = error.name if isinstance(error, ModuleNotFoundError) else None
     if missing and f"{name}.".startswith(f"{missing}."):
         return f"{text}; LANEWAY_WORKFLOWS takes import paths that Python finds from {os.getcwd()}"

@@ -14,8 +14,8 @@ from app.domain.clock import Clock
 from app.engine.work import CURRENT_STEP, shown
 from app.gateway.request import ModelAnswer, ModelRequest
 
-# Replies by step name or by (name, key); written out, because the keys of a Mapping are invariant.
-Replies = Mapping[str, Any] | Mapping[tuple[str, str], Any] | Mapping[str | tuple[str, str], Any]
+# Replies by step name (str) or by name and key (tuple): keys of a Mapping are invariant, so mypy gets no more than Any.
+Replies = Mapping[Any, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +87,10 @@ class ScriptedGateway:
 
 
 _ABSENT = object()
+
+
+def _successive(reply: Any) -> Any:
+    return iter(reply) if isinstance(reply, list) else reply
 
 
 def _text(reply: Any) -> str:
