@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from app.clients.base import TokenUsage, WireAnswer, WireRequest
+from app.clients.base import TokenUsage, WireAnswer
 from app.domain import canonical, money
 from app.domain.call import Call, CallOutcome
 from app.domain.job import TraceContext
 from app.gateway.prices import Cost
+from app.gateway.request import ModelRequest
 from app.gateway.routes import Target
 from app.telemetry import names
 from app.telemetry.traces import SpanRecord
@@ -44,13 +45,13 @@ class Ended:
     answer: bytes | None
 
 
-def request_bytes(wire: WireRequest) -> bytes:
-    """The question as stored, the same for every protocol."""
+def request_bytes(model: str, request: ModelRequest) -> bytes:
+    """The question as stored, the same for every protocol. Raises TypeError for a schema that is no JSON."""
     asked = {
-        "model": wire.model,
-        "messages": [{"role": role, "content": content} for role, content in wire.messages],
-        "schema": wire.schema,
-        "max_output_tokens": wire.max_output_tokens,
+        "model": model,
+        "messages": [{"role": message.role, "content": message.content} for message in request.messages],
+        "schema": request.schema,
+        "max_output_tokens": request.max_output_tokens,
     }
     return canonical.dump({name: value for name, value in asked.items() if value is not None})
 

@@ -73,6 +73,7 @@ class Gateway:
     async def _ask(self, target: Target, request: ModelRequest, record: Callable[[Call], None]) -> ModelAnswer:
         """One target, until it gives anything but a 429."""
         timeout_s = request.timeout_s or DEFAULT_TIMEOUT_S
+        stored = request_bytes(target.model, request)
         while True:
             permit = await self._limiter.admit(
                 target.pool,
@@ -80,7 +81,7 @@ class Gateway:
                 lease_s=timeout_s + LEASE_MARGIN_S,
                 max_wait_s=self._limits.max_slot_wait_s,
             )
-            answer = await self._call(permit, target, request, timeout_s, record)
+            answer = await self._call(permit, target, request, stored, timeout_s, record)
             if answer is not None:
                 return answer
 
@@ -89,13 +90,14 @@ class Gateway:
         permit: Permit,
         target: Target,
         request: ModelRequest,
+        stored: bytes,
         timeout_s: float,
         record: Callable[[Call], None],
     ) -> ModelAnswer | None:
         """One call under one permit, settled and recorded in every case; None after a 429."""
         trace = child(request.trace)
         wire = self._wire(target, request, timeout_s, trace.traceparent)
-        sent = Sent(ids.uuid7(), target, trace, permit.waited_s, self._clock.now(), request_bytes(wire))
+        sent = Sent(ids.uuid7(), target, trace, permit.waited_s, self._clock.now(), stored)
         try:
             ended, result = await self._exchange(sent, wire)
         except BaseException:

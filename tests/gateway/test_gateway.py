@@ -1,0 +1,328 @@
+"""The door itself: simulated provider over HTTP, real Valkey, real spans."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import orjson
+import pytest
+import pytest_asyncio
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from pydantic import SecretStr
+
+from app.clients.dialect import build_clients
+from app.domain import ids
+from app.domain.call import Call, CallOutcome
+from app.domain.clock import SYSTEM_CLOCK
+from app.domain.errors import Fault, InputError, MustWait, ProviderAuth, SystemFault, TransientError
+from app.domain.job import TraceContext
+from app.gateway.gateway import Gateway
+from app.gateway.prices import Prices
+from app.gateway.request import Message, ModelRequest
+from app.settings import (
+    GatewaySettings,
+    LadderTarget,
+    ModelAlias,
+    PoolSettings,
+    PriceSettings,
+    ProviderSettings,
+    Settings,
+)
+from app.telemetry.traces import Tracing
+from tests.clients.raw_server import answering, http_answer
+from tests.conformance.client_suite import SCHEMA, until
+from tests.gateway.conftest import NewLimiter
+from tests.loadtest.provider_process import ProviderProcess, running_provider
+
+_PRICE = PriceSettings(input="0.15", output="0.60", cached_input="0.075")
+NewGateway = Callable[..., Gateway]
+
+
+def request(content: str = "hello", **changes: Any) -> ModelRequest:
+    given: dict[str, Any] = {
+        "alias": "small",
+        "messages": (Message("user", content),),
+        "schema": None,
+        "schema_name": None,
+        "max_output_tokens": None,
+        "timeout_s": 10.0,
+        "trace": TraceContext(ids.trace_id(), ids.span_id()),
+        "idempotency_key": "job-1/classify",
+        "job_id": ids.uuid7(),
+        "project_id": ids.uuid7(),
+        "lane": "standard",
+    }
+    return ModelRequest(**{**given, **changes})
+
+
+def settings_for(*base_urls: str, key: str | None = None, **gateway: Any) -> Settings:
+    """Settings whose alias `small` is a ladder of these addresses, named main, backup1 and so on."""
+    names = ["main", *(f"backup{n}" for n in range(1, len(base_urls)))]
+    secret = SecretStr(key) if key else None
+    pools = {"mini": PoolSettings(models=["mini-1"], max_in_flight=10)}
+    providers = {
+        name: ProviderSettings(dialect="openai", base_url=base_url, api_key=secret, pools=pools)
+        for name, base_url in zip(names, base_urls, strict=True)
+    }
+    ladder = [LadderTarget(provider=name, model="mini-1") for name in names]
+    return Settings(
+        providers=providers,
+        models={"small": ModelAlias(ladder=ladder)},
+        prices={f"{name}/mini-1": _PRICE for name in names},
+        gateway=GatewaySettings(**gateway),
+    )
+
+
+@pytest.fixture
+def spans() -> InMemorySpanExporter:
+    return InMemorySpanExporter()
+
+
+@pytest_asyncio.fixture
+async def new_gateway(
+    http: httpx.AsyncClient, new_limiter: NewLimiter, spans: InMemorySpanExporter
+) -> AsyncIterator[NewGateway]:
+    tracing = Tracing(BatchSpanProcessor(spans, schedule_delay_millis=20), Resource.create({}))
+
+    def new(settings: Settings) -> Gateway:
+        clients = build_clients(settings, http)
+        return Gateway(settings, clients, new_limiter(), Prices(settings), SYSTEM_CLOCK, tracing)
+
+    yield new
+    tracing.close()
+
+
+async def the_span(spans: InMemorySpanExporter) -> ReadableSpan:
+    await until(lambda: len(spans.get_finished_spans()) == 1)
+    return spans.get_finished_spans()[0]
+
+
+async def test_an_answer_with_its_record_and_span(
+    new_gateway: NewGateway, provider: ProviderProcess, spans: InMemorySpanExporter
+) -> None:
+    provider.set_answers({"good product": "positive"})
+    calls: list[Call] = []
+    asked = request("good product", max_output_tokens=50)
+    answer = await new_gateway(settings_for(provider.base_url)).complete(asked, calls.append)
+    assert (answer.text, answer.finish_reason) == ("positive", "stop")
+    (call,), (seen,) = calls, provider.calls()
+    assert (call.provider, call.model, call.pool, call.outcome) == ("main", "mini-1", "main/mini", "succeeded")
+    assert (call.error_code, call.http_status, call.price_known) == (None, 200, True)
+    assert (call.input_tokens, call.output_tokens) == (seen["prompt_tokens"], seen["completion_tokens"])
+    uncached = call.input_tokens - call.cached_tokens
+    assert call.cost_nanos == uncached * 150 + call.cached_tokens * 75 + call.output_tokens * 600
+    assert 0 <= call.limiter_wait_s < 5
+    assert call.started_at < call.ended_at <= datetime.now(UTC)
+    assert call.request is not None
+    assert orjson.loads(call.request) == {
+        "model": "mini-1",
+        "messages": [{"role": "user", "content": "good product"}],
+        "max_output_tokens": 50,
+    }
+    assert call.answer is not None
+    assert orjson.loads(call.answer) == {"text": "positive", "finish_reason": "stop"}
+    assert seen["idempotency_key"] == "job-1/classify"
+    assert seen["traceparent"] == f"00-{asked.trace.trace_id}-{call.span_id}-01"
+
+    span = await the_span(spans)
+    assert span.context is not None and span.parent is not None
+    assert f"{span.context.span_id:016x}" == call.span_id
+    assert f"{span.parent.span_id:016x}" == asked.trace.span_id
+    assert (span.name, span.kind.name) == ("chat mini-1", "CLIENT")
+    attributes = dict(span.attributes or {})
+    assert attributes["gen_ai.usage.input_tokens"] == call.input_tokens
+    assert attributes["gen_ai.provider.name"] == "main"
+    assert "good product" not in repr(attributes)
+    assert "positive" not in repr(attributes)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fault_type", "code", "status"),
+    [
+        ("http_503", TransientError, "provider_unavailable", 503),
+        ("timeout", TransientError, "provider_timeout", None),
+        ("truncated_body", TransientError, "provider_unavailable", None),
+        ("insufficient_quota", ProviderAuth, "provider_auth", 429),
+        ("context_length_exceeded", InputError, "provider_refused", 400),
+    ],
+)
+async def test_a_failed_call_is_recorded_and_never_repeated(
+    new_gateway: NewGateway,
+    provider: ProviderProcess,
+    spans: InMemorySpanExporter,
+    kind: str,
+    fault_type: type[Fault],
+    code: str,
+    status: int | None,
+) -> None:
+    provider.set_faults(error_rates={kind: 1})
+    calls: list[Call] = []
+    timeout_s = 0.3 if kind == "timeout" else 10.0
+    with pytest.raises(fault_type) as caught:
+        await new_gateway(settings_for(provider.base_url)).complete(request(timeout_s=timeout_s), calls.append)
+    assert caught.value.code == code
+    assert len(provider.calls()) == 1
+    (call,) = calls
+    assert (call.outcome, call.error_code, call.http_status, call.cost_nanos) == ("failed", code, status, 0)
+    assert call.request is not None
+    assert call.answer is None
+    span = await the_span(spans)
+    assert dict(span.attributes or {})["error.type"] == code
+    assert span.status.description == code
+
+
+async def test_a_schema_and_a_cut_answer(new_gateway: NewGateway, provider: ProviderProcess) -> None:
+    gateway, calls = new_gateway(settings_for(provider.base_url)), list[Call]()
+    answer = await gateway.complete(request(schema=SCHEMA, schema_name="Sentiment"), calls.append)
+    assert orjson.loads(answer.text)["label"] in ("positive", "negative")
+    answer = await gateway.complete(request(schema=SCHEMA, max_output_tokens=2), calls.append)
+    assert answer.finish_reason == "length"
+    assert [call.outcome for call in calls] == [CallOutcome.SUCCEEDED] * 2
+
+
+async def test_refused_content_was_paid_for(new_gateway: NewGateway, provider: ProviderProcess) -> None:
+    provider.set_faults(error_rates={"content_filter": 1})
+    calls: list[Call] = []
+    with pytest.raises(InputError) as caught:
+        await new_gateway(settings_for(provider.base_url)).complete(request(), calls.append)
+    assert caught.value.code == "provider_refused"
+    assert (calls[0].outcome, calls[0].error_code) == ("failed", "provider_refused")
+    assert calls[0].cost_nanos > 0
+
+
+async def test_an_answer_without_a_count_is_estimated_and_says_so(new_gateway: NewGateway) -> None:
+    body = orjson.dumps({"choices": [{"message": {"content": "hi " * 100}, "finish_reason": "stop"}]})
+    calls: list[Call] = []
+    async with answering(http_answer(body)) as server:
+        await new_gateway(settings_for(server.base_url)).complete(request(), calls.append)
+    assert not calls[0].price_known
+    assert calls[0].output_tokens > 50
+    assert calls[0].cost_nanos == calls[0].input_tokens * 150 + calls[0].output_tokens * 600
+
+
+async def test_a_refused_credential_takes_the_next_target(new_gateway: NewGateway, provider: ProviderProcess) -> None:
+    with running_provider("--api-key", "another") as locked:
+        gateway = new_gateway(settings_for(locked.base_url, provider.base_url, key="mine"))
+        calls: list[Call] = []
+        await gateway.complete(request(), calls.append)
+        assert [(call.provider, call.outcome) for call in calls] == [("main", "failed"), ("backup1", "succeeded")]
+        assert calls[0].error_code == "provider_auth"
+        with pytest.raises(ProviderAuth):
+            await new_gateway(settings_for(locked.base_url, key="mine")).complete(request(), calls.append)
+        assert len(locked.calls()) == 2
+
+
+async def test_no_other_error_takes_the_next_target(new_gateway: NewGateway, provider: ProviderProcess) -> None:
+    with running_provider("--error-rate", "http_503=1") as broken:
+        gateway = new_gateway(settings_for(broken.base_url, provider.base_url))
+        with pytest.raises(TransientError):
+            await gateway.complete(request(), lambda call: None)
+    assert provider.calls() == []
+
+
+async def test_a_429_waits_and_asks_again_by_itself(new_gateway: NewGateway, provider: ProviderProcess) -> None:
+    provider.set_answers({"hello": [{"$fault": "rate_limited"}, "hi"]})
+    gateway = new_gateway(settings_for(provider.base_url, rate_limit_wait_s=0.4))
+    calls: list[Call] = []
+    assert (await gateway.complete(request(), calls.append)).text == "hi"
+    assert [call.outcome for call in calls] == ["rate_limited", "succeeded"]
+    assert (calls[0].error_code, calls[0].http_status) == ("provider_rate_limited", 429)
+    assert calls[1].limiter_wait_s > 0.3
+    assert (calls[1].started_at - calls[0].ended_at).total_seconds() > 0.3
+    assert calls[0].span_id != calls[1].span_id
+    assert {call["idempotency_key"] for call in provider.calls()} == {"job-1/classify"}
+
+
+async def test_a_long_limit_parks_the_job_and_stops_every_worker(
+    new_gateway: NewGateway, provider: ProviderProcess
+) -> None:
+    provider.set_faults(error_rates={"rate_limited": 1})
+    settings = settings_for(provider.base_url, rate_limit_wait_s=60, max_slot_wait_s=1)
+    mine, other = new_gateway(settings), new_gateway(settings)
+    calls: list[Call] = []
+    for gateway in (mine, mine, other):
+        started = time.monotonic()
+        with pytest.raises(MustWait) as caught:
+            await gateway.complete(request(), calls.append)
+        assert caught.value.reason == "rate_limit"
+        assert 50 < (caught.value.until - datetime.now(UTC)).total_seconds() <= 61
+        assert time.monotonic() - started < 1
+    assert [call.outcome for call in calls] == ["rate_limited"]
+    assert len(provider.calls()) == 1
+
+
+async def test_the_providers_own_time_counts(new_gateway: NewGateway, provider: ProviderProcess) -> None:
+    provider.set_faults(error_rates={"rate_limited": 1}, limit_headers="retry-after")
+    gateway = new_gateway(settings_for(provider.base_url, rate_limit_wait_s=60))
+    call = asyncio.create_task(gateway.complete(request(), lambda call: None))
+    await until(lambda: len(provider.calls()) == 1)
+    provider.reset_faults()
+    assert (await call).finish_reason == "stop"
+
+
+async def test_a_crowd_under_a_limit_is_served_whole(new_gateway: NewGateway, provider: ProviderProcess) -> None:
+    provider.set_faults(rpm=1200, burst_s=1, limit_headers="full", latency="fixed(20)")
+    settings = settings_for(provider.base_url)
+    gateways = [new_gateway(settings), new_gateway(settings)]
+    calls: list[Call] = []
+    answers = await asyncio.gather(*(gateways[n % 2].complete(request(f"item {n}"), calls.append) for n in range(60)))
+    stats = provider.stats()
+    assert len(answers) == stats["by_status"]["200"] == 60
+    assert stats["calls"] == len(calls)
+    assert stats["max_in_flight_seen"] <= 10
+
+
+async def test_the_cap_holds_over_workers_and_cancellation(new_gateway: NewGateway, provider: ProviderProcess) -> None:
+    provider.set_faults(latency="fixed(100)")
+    settings = settings_for(provider.base_url)
+    gateways = [new_gateway(settings) for _ in range(3)]
+    calls: list[Call] = []
+    tasks = [asyncio.create_task(gateways[n % 3].complete(request(f"{n}"), calls.append)) for n in range(60)]
+    await asyncio.sleep(0.15)
+    for task in tasks[::4]:
+        task.cancel()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert sum(not isinstance(result, BaseException) for result in results) >= 45
+    assert provider.stats()["max_in_flight_seen"] <= 10
+    canceled = [call for call in calls if call.error_code == "canceled"]
+    assert {call.outcome for call in canceled} == {"failed"}
+    # Every slot is free again: ten calls go at once.
+    provider.clear_calls()
+    await asyncio.gather(*(gateways[n % 3].complete(request(f"again {n}"), calls.append) for n in range(10)))
+    assert provider.stats()["max_in_flight_seen"] == 10
+
+
+async def test_a_test_key_meets_the_simulated_provider_only(new_gateway: NewGateway, provider: ProviderProcess) -> None:
+    with running_provider() as real:
+        settings = settings_for(real.base_url)
+        with pytest.raises(SystemFault):
+            await new_gateway(settings).complete(request(test_mode=True), lambda call: None)
+        both = settings.model_copy(update={"simulator_url": provider.url})
+        calls: list[Call] = []
+        await new_gateway(both).complete(request(test_mode=True), calls.append)
+        assert real.calls() == []
+    assert (calls[0].provider, calls[0].model, calls[0].price_known) == ("simulated", "small-sim", True)
+    assert provider.calls()[0]["model"] == "small-sim"
+
+
+async def test_bugs_free_the_slot(
+    new_gateway: NewGateway, new_limiter: NewLimiter, provider: ProviderProcess, spans: InMemorySpanExporter
+) -> None:
+    settings, calls = settings_for(provider.base_url), list[Call]()
+    gateway = new_gateway(settings)
+    without_clients = Gateway(settings, {}, new_limiter(), Prices(settings), SYSTEM_CLOCK, Tracing(None, Resource({})))
+    for _ in range(12):
+        with pytest.raises(TypeError):
+            await gateway.complete(request(schema={"a": object()}), calls.append)
+        with pytest.raises(SystemFault, match="KeyError"):
+            await without_clients.complete(request(), lambda call: None)
+    assert provider.calls() == []
+    await gateway.complete(request(), calls.append)
