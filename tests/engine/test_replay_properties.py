@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Literal
 
 from hypothesis import given, settings
@@ -155,7 +156,8 @@ async def live(program: Part, world: World, journal: CrashingJournal, *, resumed
     async def random(ctx: Context, _: str) -> Any | None:
         return await play(ctx, world, program, "s")
 
-    clock, replies = VirtualClock(START), dict.fromkeys(leaves(program, "s"), "said")
+    clock = VirtualClock(START + timedelta(days=10 * resumed))
+    replies = dict.fromkeys(leaves(program, "s"), "said")
     for count in range(1, 200):
         own = {"journal": journal, "job_id": journal.memory.job_id, "resumed": resumed or count > 1}
         run = make_run("x", clock=clock, replies=replies, **own)
