@@ -1,0 +1,1 @@
+"""Benchmarks: one command each, figures as medians of several runs."""
