@@ -33,6 +33,7 @@ from app.jobs.progress import Progress
 from app.jobs.recover import Recover
 from app.jobs.run import Run, RunParts
 from app.jobs.settle import Settle
+from app.jobs.strays import Strays
 from app.jobs.submit import Submit
 from app.jobs.view import job_view
 from app.jobs.wait import Wait
@@ -91,6 +92,7 @@ class WorkerRuntime:
 
     claims: Claims
     run: Run
+    strays: Strays
     deliver: Deliver
 
 
@@ -184,7 +186,8 @@ async def open_worker(runtime: Runtime) -> AsyncIterator[WorkerRuntime]:
             )
         )
         deliver = Deliver(runtime.deliveries, sender, settings.webhooks, clock, tracing)
-        yield WorkerRuntime(claims, run, deliver)
+        strays = Strays(runtime.controls, run, runtime.process_id, runtime.ring, runtime.wake)
+        yield WorkerRuntime(claims, run, strays, deliver)
 
 
 def _renderer(base_url: str) -> RenderBody:

@@ -66,6 +66,7 @@ async def _serve(runtime: Runtime, parts: WorkerRuntime, pools: Sequence[LanePoo
     await runtime.wake.close()
     await runtime.ring.close()
     with suppress(StoreAway):
+        await parts.strays.give_back_all()
         await runtime.workers.release(runtime.process_id)
     await runtime.workers.close()
 
@@ -84,11 +85,12 @@ def _listen(runtime: Runtime, parts: WorkerRuntime, pools: Sequence[LanePool]) -
 async def _top_up(runtime: Runtime, parts: WorkerRuntime, pools: Sequence[LanePool], clock: Clock) -> None:
     """Each second, start slots for due work that no ticket told of: lost tickets, retries, a Redis that is away."""
     while True:
-        for pool in pools:
-            try:
+        try:
+            await parts.strays.look()
+            for pool in pools:
                 await _top_up_lane(runtime, parts, pool)
-            except StoreAway as error:
-                log("worker").warning("top-up failed", lane=pool.lane, error=str(error))
+        except StoreAway as error:
+            log("worker").warning("top-up failed", error=str(error))
         await clock.sleep(runtime.settings.queue.ring_interval_s)
 
 

@@ -67,7 +67,13 @@ class Run:
     def __init__(self, parts: RunParts) -> None:
         self._parts = parts
         self._running: dict[UUID, _Running] = {}
+        self._held: set[UUID] = set()
         self._log = log("jobs")
+
+    @property
+    def held(self) -> frozenset[UUID]:
+        """The jobs this worker knows that it owns."""
+        return frozenset(self._held)
 
     async def serve(self, lane: str) -> bool:
         """Claim and run the lane's next job; False when there is none or this worker may not start work."""
@@ -81,11 +87,13 @@ class Run:
             return False
         if job is None:
             return False
+        self._held.add(job.id)
         self._parts.wake.moved([job.id])
         try:
             await self._run(job)
         finally:
             self._running.pop(job.id, None)
+            self._held.discard(job.id)
         return True
 
     def cancel(self, job_ids: Sequence[UUID]) -> None:

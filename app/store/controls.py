@@ -88,7 +88,8 @@ with lost as (
     select id, worker_id, epoch, array(
         select d from unnest(deaths) d where d > clock_timestamp() - interval '{_DEATH_WINDOW_H} hours'
     ) || case when $2 then array[clock_timestamp()] else array[]::timestamptz[] end as deaths
-    from jobs where status = 'running' and worker_id = any($1::uuid[]) order by id for update skip locked
+    from jobs where status = 'running' and worker_id = any($1::uuid[]) and ($3::uuid[] is null or id = any($3))
+    order by id for update skip locked
 ), kept as (
     insert into attempts (
         job_id, n, epoch, status, error_class, error_code, error_detail, cost_nanos, started_at, ended_at
@@ -121,6 +122,7 @@ _PROGRESS = """
 update jobs set progress_percent = $3, progress_step = $4, revision = revision + 1
 where id = $1 and epoch = $2 and status = 'running' returning revision
 """
+_OWNED = "select id from jobs where worker_id = $1 and status = 'running'"
 _READ = "select status, revision from jobs where id = $1 and project_id = $2 for update"
 
 
@@ -175,10 +177,18 @@ class Controls:
         async with self._database.transaction() as connection:
             return await self._announced(connection, await connection.fetch(_EXPIRE))
 
-    async def recover(self, worker_ids: Sequence[UUID], *, died: bool) -> list[Moved]:
-        """Take back the running jobs of these workers; `died` counts a death against each."""
+    async def owned(self, worker_id: UUID) -> list[UUID]:
+        """The running jobs that stand under this worker's name."""
+        async with self._database.connection() as connection:
+            return [row["id"] for row in await connection.fetch(_OWNED, worker_id)]
+
+    async def recover(
+        self, worker_ids: Sequence[UUID], *, died: bool, job_ids: Sequence[UUID] | None = None
+    ) -> list[Moved]:
+        """Take back the running jobs of these workers, or only `job_ids`; `died` counts a death against each."""
+        only = list(job_ids) if job_ids is not None else None
         async with self._database.transaction() as connection:
-            return await self._announced(connection, await connection.fetch(_RECOVER, list(worker_ids), died))
+            return await self._announced(connection, await connection.fetch(_RECOVER, list(worker_ids), died, only))
 
     async def _announced(self, connection: Connection, found: list[asyncpg.Record]) -> list[Moved]:
         moved = [_moved(row) for row in found]

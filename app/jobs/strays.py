@@ -1,0 +1,42 @@
+"""Strays: jobs the database says this worker owns, and that it does not know; a claim whose answer was lost."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from app.bell.ring import Ring
+from app.bell.wake import Wake
+from app.jobs.recover import tell
+from app.jobs.run import Run
+from app.store.controls import Controls
+from app.telemetry.logs import log
+
+
+class Strays:
+    """Gives strays back. No lease would ever end for them, since their owner lives."""
+
+    def __init__(self, controls: Controls, run: Run, worker_id: UUID, ring: Ring, wake: Wake) -> None:
+        self._controls = controls
+        self._run = run
+        self._worker_id = worker_id
+        self._ring = ring
+        self._wake = wake
+        self._suspects: frozenset[UUID] = frozenset()
+
+    async def look(self) -> None:
+        """Give back what was unknown at two looks in a row: a claim may be on its way at one."""
+        unknown = frozenset(await self._controls.owned(self._worker_id)) - self._run.held
+        strays, self._suspects = unknown & self._suspects, unknown
+        if strays:
+            await self._give_back(strays - self._run.held)
+
+    async def give_back_all(self) -> None:
+        """Before a worker leaves: nothing may stay behind in its name."""
+        await self._give_back(frozenset(await self._controls.owned(self._worker_id)))
+
+    async def _give_back(self, job_ids: frozenset[UUID]) -> None:
+        if not job_ids:
+            return
+        moved = await self._controls.recover([self._worker_id], died=False, job_ids=list(job_ids))
+        log("strays").warning("given back", count=len(moved))
+        tell(moved, self._ring, self._wake)
