@@ -47,11 +47,7 @@ class Limiter:
 
     async def close(self) -> None:
         """Give back what is still to be given back; bounded, and quiet when Redis is away."""
-        flushes = [asyncio.create_task(line.flush()) for line in self._lines.values()]
-        if flushes:
-            _, late = await asyncio.wait(flushes, timeout=2 * ROUND_TRIP_S)
-            for flush in late:
-                flush.cancel()
+        await asyncio.gather(*(line.close(2 * ROUND_TRIP_S) for line in self._lines.values()))
         await self._desk.close()
 
     def _wake(self) -> None:

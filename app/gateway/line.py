@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from app.domain import ids
 from app.domain.clock import Clock
-from app.domain.errors import MustWait
+from app.domain.errors import MustWait, SystemFault
 from app.gateway.desk import Ask, Desk, Verdict
 from app.gateway.holding import Holding
 from app.gateway.pool import Permit, Pool
@@ -72,9 +72,14 @@ class Line:
         self._start()
         self._news.set()
 
-    async def flush(self) -> None:
-        """Wait until nothing is left to ask or to tell."""
-        while self._task is not None:
+    async def close(self, within_s: float) -> None:
+        """Send away whoever waits, and give back what is still to be given back."""
+        self._waiters.send_away(SystemFault("the limiter is closed"), lambda waiter: True)
+        self._news.set()
+        if self._task is not None:
+            await asyncio.wait([self._task], timeout=within_s)
+        if self._task is not None:
+            self._task.cancel()
             await asyncio.wait([self._task])
 
     def _give_back(self, lease_id: str) -> None:
@@ -104,8 +109,9 @@ class Line:
             while self._busy():
                 self._news.clear()
                 await self._rest(await self._turn())
-        except Exception as error:
-            self._waiters.send_away(error, lambda waiter: True)
+        except BaseException as error:
+            stopped = SystemFault(f"the limiter stopped: {type(error).__name__}")
+            self._waiters.send_away(stopped, lambda waiter: True)
             raise
         finally:
             self._task = None

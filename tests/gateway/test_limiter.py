@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import pytest
 from redis.asyncio import Redis
 
-from app.domain.errors import MustWait
+from app.domain.errors import MustWait, SystemFault
 from app.gateway.limiter import Limiter
 from app.gateway.pool import Permit, Pool
 from tests.gateway.conftest import NewLimiter
@@ -158,6 +158,16 @@ async def test_cancellation_frees_the_slot(new_limiter: NewLimiter, redis: Redis
             limiter.settle(result)
     await limiter.close()
     assert await leases(redis, prefix, pool) == 0
+
+
+async def test_closing_sends_the_waiting_away(new_limiter: NewLimiter) -> None:
+    limiter, pool = new_limiter(), Pool("main/mini", 1)
+    await admit(limiter, pool)
+    waiting = asyncio.create_task(admit(limiter, pool, max_wait_s=60))
+    await asyncio.sleep(0.05)
+    await limiter.close()
+    with pytest.raises(SystemFault, match="closed"):
+        await waiting
 
 
 async def test_the_scripts_come_back_after_a_flush(new_limiter: NewLimiter, redis: Redis) -> None:
