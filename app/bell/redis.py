@@ -22,4 +22,6 @@ def open_redis(url: str) -> ArqRedis:
         health_check_interval=15,
         max_connections=256,
     )
-    return ArqRedis(pool)
+    # from_pool: closing the client closes its connections too.
+    client: ArqRedis = ArqRedis.from_pool(pool)  # type: ignore[assignment]
+    return client

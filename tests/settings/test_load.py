@@ -1,0 +1,140 @@
+"""Settings: the file below the environment, and every refusal names its key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from app.settings import ConfigurationError, load_settings, masked
+
+GOOD = """
+[providers.main]
+dialect = "openai"
+base_url = "http://127.0.0.1:9100/v1"
+api_key_env = "MAIN_API_KEY"
+[providers.main.pools.mini]
+models = ["mini-1"]
+max_in_flight = 40
+[models.small]
+ladder = [{ provider = "main", model = "mini-1" }]
+[lanes.bulk]
+slots = 7
+[budgets.project]
+day_usd = "100.00"
+[prices."main/mini-1"]
+input = "0.15"
+output = "0.60"
+[webhooks]
+allow_private = false
+"""
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MAIN_API_KEY", "sk-very-secret")
+
+
+def write(text: str) -> None:
+    Path("laneway.toml").write_text(text)
+
+
+def refused() -> str:
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings()
+    return str(caught.value)
+
+
+def test_the_file_is_read_and_the_environment_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    write(GOOD)
+    assert load_settings().lane("bulk").slots == 7
+    monkeypatch.setenv("LANEWAY_LANES__BULK__SLOTS", "9")
+    monkeypatch.setenv("LANEWAY_WEBHOOKS__ALLOW_PRIVATE", "true")
+    settings = load_settings()
+    assert settings.lane("bulk").slots == 9
+    assert settings.webhooks.allow_private
+    assert settings.ladder("small")[0].model == "mini-1"
+
+
+def test_a_named_file_and_one_in_the_data_folder_are_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "laneway.toml").write_text(GOOD)
+    assert load_settings(data).config == data / "laneway.toml"
+    (tmp_path / "own.toml").write_text(GOOD)
+    monkeypatch.setenv("LANEWAY_CONFIG", str(tmp_path / "own.toml"))
+    assert load_settings(data).config == tmp_path / "own.toml"
+    monkeypatch.setenv("LANEWAY_CONFIG", str(tmp_path / "none.toml"))
+    assert "LANEWAY_CONFIG" in refused()
+
+
+@pytest.mark.parametrize(
+    ("change", "names"),
+    [
+        (("slots = 7", 'slots = "many"'), "lanes.bulk.slots"),
+        (("slots = 7", "slots = 0"), "lanes.bulk.slots"),
+        (("[lanes.bulk]", "[lanes.express]"), "express"),
+        (('dialect = "openai"', 'dialect = "smoke"'), "providers.main.dialect"),
+        (('provider = "main"', 'provider = "other"'), "other"),
+        (("day_usd", "day_eur"), "budgets.project.day_eur"),
+        (('"100.00"', '"-1"'), "budgets.project.day_usd"),
+        (('"0.15"', '"cheap"'), "prices.main/mini-1.input"),
+        (("[webhooks]", "[webhoks]"), "webhoks"),
+        (('models = ["mini-1"]', "models = []"), "providers.main.pools.mini.models"),
+        (('"http://127.0.0.1:9100/v1"', '"ftp://x"'), "providers.main.base_url"),
+    ],
+)
+def test_a_bad_key_is_named(change: tuple[str, str], names: str) -> None:
+    assert change[0] in GOOD
+    write(GOOD.replace(*change))
+    assert names in refused()
+
+
+@pytest.mark.parametrize("text", ["[providers", "a = ", "\x00", "[a]\n[a]\n"])
+def test_a_half_written_file_is_refused(text: str) -> None:
+    write(text)
+    assert "not valid TOML" in refused()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "names"),
+    [
+        ("LANEWAY_HTTP__MAX_WAIT_S", "-5", "http.max_wait_s"),
+        ("LANEWAY_LEASE_S", "soon", "lease_s"),
+        ("LANEWAY_MODE", "staging", "mode"),
+        ("LANEWAY_BOOTSTRAP_KEY", "short", "bootstrap_key"),
+        ("LANEWAY_HTTP__MAX_WAITS", "5", "http.max_waits"),
+    ],
+)
+def test_a_bad_variable_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str, names: str) -> None:
+    monkeypatch.setenv(name, value)
+    assert names in refused()
+
+
+def test_production_refuses_the_default_pepper_and_private_webhooks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LANEWAY_MODE", "production")
+    assert "pepper" in refused()
+    monkeypatch.setenv("LANEWAY_PEPPER", "x" * 40)
+    assert load_settings().mode == "production"
+    monkeypatch.setenv("LANEWAY_WEBHOOKS__ALLOW_PRIVATE", "true")
+    assert "allow_private" in refused()
+
+
+def test_no_secret_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    write(GOOD)
+    key = "lw_live_" + "c4nary" * 6
+    monkeypatch.setenv("LANEWAY_BOOTSTRAP_KEY", key)
+    monkeypatch.setenv("LANEWAY_DATABASE_URL", "postgresql://me:hunter2@db/x")
+    shown = str(masked(load_settings()))
+    assert "postgresql://me" in shown
+    for secret in (key, "sk-very-secret", "hunter2", "development-pepper"):
+        assert secret not in shown
+    monkeypatch.setenv("LANEWAY_LEASE_S", "-1")
+    assert key not in refused()
+
+
+def test_a_missing_provider_key_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    write(GOOD)
+    monkeypatch.delenv("MAIN_API_KEY")
+    assert "providers.main.api_key_env" in refused()
