@@ -120,6 +120,7 @@ class Run:
         except StoreAway as error:
             self._log.warning("run failed", job_id=ids.show("job", job.id), error=str(error))
             outcome = self._parked(Reason.SYSTEM, _AWAY_S, account)
+        await self._book(job, account)
         moved = await self._parts.settle.outcome(job, outcome, base, base_cost)
         self._emit(job, outcome)
         self._tell(moved)
@@ -170,8 +171,13 @@ class Run:
 
     async def _book(self, job: Claimed, account: Account) -> None:
         """Calls without a record were paid for all the same."""
-        if account.late_calls:
-            await self._parts.steps.book(job, "", account.late_calls)
+        while account.late_calls:
+            try:
+                await self._parts.steps.book(job, "", account.late_calls)
+                return
+            except StoreAway as error:
+                self._log.warning("ledger waits", error=str(error))
+                await self._parts.clock.sleep(_AWAY_S)
 
     def _parked(self, reason: Reason, seconds: float, account: Account) -> Parked:
         until = self._parts.clock.now() + timedelta(seconds=seconds)
