@@ -36,7 +36,6 @@ class Suspensions:
 
     def throw_merged(self, branches: Sequence[Suspension]) -> NoReturn:
         """Raise one for several branches: the earliest wake-up and its reason; charged if any branch is."""
-        self._open.difference_update(branches)
         first = min(branches, key=lambda one: one.until)
         failure = next((one.failure for one in branches if one.failure is not None), None)
         charged = any(one.charged for one in branches)

@@ -36,6 +36,7 @@ class Point:
 EQUAL = [
     (Point(1, 2), Point(1, 2)),
     ({"b", "a", "c"}, {"c", "b", "a"}),
+    (dict.fromkeys([0, 8]).keys(), dict.fromkeys([8, 0]).keys()),
     ({"x": 1, "y": 2}, {"y": 2, "x": 1}),
     ({1: "a", "1": "b"}, {"1": "b", 1: "a"}),
     (b"\xff\x00", b"\xff\x00"),

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.domain.call import Call
 from app.domain.errors import InputError, MustWait, ProviderAuth, RateLimited
 from app.domain.job import Reason
-from app.domain.step import StepStatus
+from app.domain.step import StepStatus, StepWrite
 from app.engine.journal import MemoryJournal
 from app.engine.perform import Failed, Parked, Succeeded, perform
 from app.engine.replies import ScriptedGateway
@@ -163,6 +163,33 @@ async def test_tries_and_repairs_are_counted_apart() -> None:
     replies = {"q": [TransientError("503"), "unfit", TransientError("503"), "unfit", "unfit", GOOD]}
     assert await run(one_ask, "x", replies=replies, journal=journal) == Answer(**GOOD)
     assert (journal.records[0].tries, len(journal.calls)) == (3, 6)
+
+
+async def test_each_write_carries_the_calls_of_its_own_try() -> None:
+    class Counted(MemoryJournal):
+        def __init__(self) -> None:
+            super().__init__()
+            self.written: list[int] = []
+
+        async def write(self, write: StepWrite) -> None:
+            self.written.append(len(write.calls))
+            await super().write(write)
+
+    journal = Counted()
+    replies = {"q": [TransientError("503", retry_after_s=0), "unfit", GOOD]}
+    assert isinstance(await perform(one_ask, make_run("x", journal=journal, replies=replies)), Succeeded)
+    assert journal.written == [1, 2]
+
+
+async def test_an_answer_that_is_no_number_is_unfit() -> None:
+    class Weight(BaseModel):
+        grams: float
+
+    @workflow("weigh", version="1")
+    async def weigh(ctx: Context, _: str) -> float:
+        return (await ctx.ask("q", model="small", prompt="x", output=Weight)).grams
+
+    assert await run(weigh, "x", replies={"q": ['{"grams":NaN}', '{"grams":1e999}', '{"grams":12}']}) == 12
 
 
 async def test_a_try_keeps_its_idempotency_key() -> None:
