@@ -12,6 +12,7 @@ import pytest
 from redis.asyncio import Redis
 
 from app.domain.errors import MustWait, SystemFault
+from app.gateway import line
 from app.gateway.limiter import Limiter
 from app.gateway.pool import Permit, Pool
 from tests.gateway.conftest import NewLimiter
@@ -20,6 +21,7 @@ from tests.supervise.embedded import RunningServer
 _HOLDER = """
 import asyncio, sys
 from redis.asyncio import Redis
+from app.gateway import line
 from app.gateway.limiter import Limiter
 from app.gateway.pool import Pool
 
@@ -60,19 +62,15 @@ async def test_pools_do_not_share_a_cap(new_limiter: NewLimiter) -> None:
         await admit(limiter, Pool(name, 1), max_wait_s=0)
 
 
-async def test_a_settled_lease_wakes_the_head_at_once(new_limiter: NewLimiter) -> None:
+async def test_a_settled_lease_wakes_the_head_at_once(new_limiter: NewLimiter, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(line, "_POLL_S", (60.0, 60.0))
     limiter, pool = new_limiter(), Pool("main/mini", 1)
-    waits = []
-    for _ in range(20):
-        permit = await admit(limiter, pool)
-        waiting = asyncio.create_task(admit(limiter, pool))
-        await asyncio.sleep(0.02)
-        started = time.perf_counter()
-        limiter.settle(permit)
-        limiter.settle(await waiting)
-        waits.append(time.perf_counter() - started)
-    # A poll would take 10 to 50 ms.
-    assert sorted(waits)[10] < 0.010
+    permit = await admit(limiter, pool)
+    waiting = asyncio.create_task(admit(limiter, pool))
+    await asyncio.sleep(0.05)
+    limiter.settle(permit)
+    async with asyncio.timeout(5):
+        await waiting
 
 
 async def test_the_interactive_lane_goes_first_and_each_lane_in_order(new_limiter: NewLimiter) -> None:
@@ -102,7 +100,7 @@ async def test_a_pause_is_shared_and_ends(new_limiter: NewLimiter) -> None:
         await admit(mine, pool, max_wait_s=0.1)
     started = time.monotonic()
     permit = await admit(other, pool)
-    assert 0.25 < time.monotonic() - started < 1.5
+    assert 0.25 < time.monotonic() - started < 4.0
     assert permit.waited_s > 0.25
     other.settle(kept)
 
@@ -143,7 +141,7 @@ async def test_a_killed_holder_loses_its_lease(
         await admit(limiter, pool, max_wait_s=0)
     started = time.monotonic()
     await admit(limiter, pool)
-    assert time.monotonic() - started < 2.0
+    assert time.monotonic() - started < 4.0
 
 
 async def test_cancellation_frees_the_slot(new_limiter: NewLimiter, redis: Redis, prefix: str) -> None:
@@ -195,23 +193,20 @@ async def test_a_full_pool_is_shared_fairly_by_processes(new_limiter: NewLimiter
     assert min(served) >= max(served) / 4
 
 
-async def test_a_busy_pool_is_used_to_its_cap(new_limiter: NewLimiter) -> None:
-    pool, limiters, calls, in_use = Pool("main/mini", 20), [new_limiter(), new_limiter()], 0, 0
-    used: list[int] = []
-    until = time.monotonic() + 1.0
+async def test_a_busy_pool_needs_no_polling(new_limiter: NewLimiter, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(line, "_POLL_S", (60.0, 60.0))
+    limiter, pool, in_use, most = new_limiter(), Pool("main/mini", 20), 0, 0
 
-    async def caller(limiter: Limiter) -> None:
-        nonlocal calls, in_use
-        while time.monotonic() < until:
-            permit = await admit(limiter, pool)
+    async def caller() -> None:
+        nonlocal in_use, most
+        for _ in range(5):
+            permit = await admit(limiter, pool, max_wait_s=60)
             in_use += 1
-            used.append(in_use)
-            await asyncio.sleep(0.02)
+            most = max(most, in_use)
+            await asyncio.sleep(0.005)
             in_use -= 1
-            calls += 1
             limiter.settle(permit)
 
-    await asyncio.gather(*(caller(limiters[n % 2]) for n in range(80)))
-    assert max(used) == 20
-    # 20 slots of 20 ms for a second are 1,000 calls; polling alone would give less than half.
-    assert calls > 500
+    async with asyncio.timeout(20):
+        await asyncio.gather(*(caller() for _ in range(80)))
+    assert most == 20
