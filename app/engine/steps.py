@@ -24,7 +24,7 @@ from app.domain.errors import (
 from app.domain.job import Reason, TraceContext
 from app.domain.step import StepRecord, StepStatus
 from app.engine import codec
-from app.engine.backoff import SLOT_WAIT_S, limited_wait_s, retry_wait_s
+from app.engine.backoff import SHORTEST_WAIT_S, SLOT_WAIT_S, limited_wait_s, retry_wait_s
 from app.engine.book import Book
 from app.engine.fault import failure_from, fault_of, raise_if_canceled, revived
 from app.engine.notice import note_without_effect
@@ -103,7 +103,7 @@ class Steps:
             try:
                 output, value = await self._one_try(work, course)
             except MustWait as wait:
-                await self.hold(wait.until, Reason(wait.reason))
+                await self.hold(max(wait.until, self._after(SHORTEST_WAIT_S)), Reason(wait.reason))
             except RateLimited as fault:
                 course.limited += 1
                 await self.hold(self._after(limited_wait_s(course.limited, fault.retry_after_s)), Reason.RATE_LIMIT)

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
+from opentelemetry.sdk.resources import Resource
+
 from app.domain import ids
 from app.domain.errors import Failure
 from app.domain.job import TraceContext
@@ -19,8 +21,7 @@ from app.engine.replies import MissingReply, Replies, Reply, ScriptedGateway
 from app.engine.run import Account
 from app.engine.virtual import VirtualClock
 from app.engine.workflow import Workflow
-from app.settings import TelemetrySettings
-from app.telemetry.traces import open_tracing
+from app.telemetry.traces import Tracing
 
 __all__ = ["JobFailed", "MemoryJournal", "MissingReply", "Reply", "run"]
 
@@ -80,7 +81,7 @@ def _first_run(
         trace=TraceContext(ids.trace_id(), ids.span_id()),
         journal=kept,
         gateway=gateway,
-        tracing=open_tracing(TelemetrySettings(), "test"),
+        tracing=Tracing(None, Resource.get_empty()),
         clock=clock,
         test_mode=True,
     )

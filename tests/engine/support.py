@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from opentelemetry.sdk.resources import Resource
 
 from app.domain import canonical, ids
 from app.domain.clock import Clock
@@ -17,8 +18,7 @@ from app.engine.replies import Replies, ScriptedGateway
 from app.engine.run import Run
 from app.engine.virtual import VirtualClock
 from app.engine.workflow import Workflow
-from app.settings import TelemetrySettings
-from app.telemetry.traces import open_tracing
+from app.telemetry.traces import Tracing
 from laneway import Context, Policy, workflow
 from laneway.testing import JobFailed, run
 
@@ -40,7 +40,7 @@ def make_run(value: Any, *, replies: Replies | None = None, clock: Clock | None 
         "trace": TraceContext(ids.trace_id(), ids.span_id()),
         "journal": journal,
         "gateway": ScriptedGateway(replies or {}, clock),
-        "tracing": open_tracing(TelemetrySettings(), "test"),
+        "tracing": Tracing(None, Resource.get_empty()),
         "clock": clock,
     }
     return Run(**{**given, **changes})

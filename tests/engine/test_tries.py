@@ -144,6 +144,10 @@ async def test_must_wait_parks_with_its_own_reason_or_stays_in_the_slot() -> Non
     outcome, _ = await once(Flaky(MustWait("provider_down", far)))
     assert isinstance(outcome, Parked)
     assert (outcome.reason, outcome.until, outcome.charged) == (Reason.PROVIDER_DOWN, far, False)
+    past, clock = START - timedelta(hours=1), VirtualClock(START)
+    outcome, _ = await once(Flaky(*[MustWait("rate_limit", past)] * 10), clock=clock)
+    assert isinstance(outcome, Succeeded)
+    assert clock.monotonic() >= 0.5
     near, clock = START + timedelta(seconds=1.5), VirtualClock(START)
     outcome, journal = await once(Flaky(MustWait("rate_limit", near)), clock=clock)
     assert isinstance(outcome, Succeeded)
