@@ -168,6 +168,7 @@ async def open_worker(runtime: Runtime) -> AsyncIterator[WorkerRuntime]:
         )
         stack.push_async_callback(sender.aclose)
         limiter = Limiter(runtime.redis, clock)
+        stack.push_async_callback(limiter.close)
         gateway = Gateway(settings, build_clients(settings, http, clock), limiter, Prices(settings), clock, tracing)
         claims = Claims(runtime.database, runtime.process_id, runtime.render)
         run = Run(
