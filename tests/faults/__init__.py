@@ -1,0 +1,1 @@
+"""Fault experiments on real processes: what was told, done and called back is journaled outside the system."""

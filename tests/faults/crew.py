@@ -1,0 +1,63 @@
+"""The processes of the experiments: a shared API and shared workers, kept alive between tests to save their starts."""
+
+from __future__ import annotations
+
+from tests.stack import Process, Stack, until
+
+
+class Crew:
+    """Hands out processes that serve; what a test started for itself ends with the test."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self._api: Process | None = None
+        self._workers: list[Process] = []
+        self._own: list[Process] = []
+
+    def api(self) -> Process:
+        """The shared API; started anew if it was killed."""
+        if self._api is None or not alive(self._api):
+            self._api = self._stack.start_api()
+        return self._api
+
+    def workers(self, count: int) -> list[Process]:
+        """So many shared workers that serve; the ones that were killed are replaced."""
+        self._workers = [worker for worker in self._workers if alive(worker)]
+        self._workers += [self._stack.start_worker() for _ in range(count - len(self._workers))]
+        for worker in self._workers:
+            serving(worker)
+        return self._workers[:count]
+
+    def worker(self, **environment: str) -> Process:
+        """A worker of this test, not yet serving."""
+        self._own.append(self._stack.start_worker(**environment))
+        return self._own[-1]
+
+    def end_of_test(self) -> None:
+        """End what the test started for itself."""
+        for process in self._own:
+            if alive(process):
+                process.kill()
+        self._own.clear()
+
+    def end_workers(self) -> None:
+        """End the shared workers: the next experiment wants none, or its own."""
+        for process in self._workers:
+            if alive(process):
+                process.stop()
+        self._workers.clear()
+
+
+def alive(process: Process) -> bool:
+    """Whether it has not ended."""
+    return process.process.poll() is None
+
+
+def serving(process: Process) -> None:
+    """Wait until a worker serves. Raises AssertionError when it ends before."""
+
+    def ready() -> bool:
+        assert alive(process), process.log.read_text()
+        return '"event": "serving"' in process.log.read_text()
+
+    until(ready, 30)

@@ -1,0 +1,130 @@
+"""Clients under fault: they submit with idempotency keys, repeat until answered, and note every answer they got."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.faults.journals import Told, append
+
+_PATIENCE_S = 40.0
+_ACCEPTED = (201, 202)
+# Every so many submits are sent once more when all is over: their keys must give the same jobs.
+_REPEATED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """`rate` jobs a second, of 3 to 5 steps of about `step_s`; shares are between 0 and 1."""
+
+    rate: float = 60.0
+    step_s: float = 0.05
+    hooked: float = 0.25
+    asking: float = 0.25
+    waiting: float = 0.0
+    seed: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One submit: its key, its body, whether its client waits for the end, and the pause after it."""
+
+    key: str
+    body: dict[str, Any]
+    waits: bool
+    pause_s: float
+
+
+class Load:
+    """A crowd of clients in a thread of its own, since the test's thread kills and starts processes."""
+
+    def __init__(self, url: str, bearer: dict[str, str], journal: Path, wanted: Iterator[Wanted]) -> None:
+        self._url = url
+        self._bearer = bearer
+        self._journal = journal
+        self._wanted = wanted
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
+        self._stopping = threading.Event()
+        self._errors: list[BaseException] = []
+        self.accepted = 0
+
+    def start(self) -> None:
+        """Begin to submit."""
+        self._thread.start()
+
+    def finish(self) -> None:
+        """Submit no more, and wait until every submit has an answer. Raises what a client raised."""
+        self._stopping.set()
+        self._thread.join(_PATIENCE_S + 30)
+        assert not self._thread.is_alive(), "clients still wait"
+        for error in self._errors:
+            raise error
+
+    async def _run(self) -> None:
+        limits = httpx.Limits(max_connections=64)
+        try:
+            async with httpx.AsyncClient(
+                base_url=self._url, headers=self._bearer, timeout=15, limits=limits, trust_env=False
+            ) as http:
+                await self._all(http)
+        except BaseException as error:
+            self._errors.append(error)
+
+    async def _all(self, http: httpx.AsyncClient) -> None:
+        sent, clients = [], []
+        for wanted in self._wanted:
+            if self._stopping.is_set():
+                break
+            sent.append(wanted)
+            clients.append(asyncio.create_task(self._one(http, wanted)))
+            await asyncio.sleep(wanted.pause_s)
+        await asyncio.gather(*clients)
+        await asyncio.gather(*(self._until_told(http, wanted) for wanted in sent[::_REPEATED]))
+
+    async def _one(self, http: httpx.AsyncClient, wanted: Wanted) -> None:
+        await self._until_told(http, wanted)
+        self.accepted += 1
+
+    async def _until_told(self, http: httpx.AsyncClient, wanted: Wanted) -> None:
+        until = time.monotonic() + _PATIENCE_S
+        while not await self._ask(http, wanted):
+            assert time.monotonic() < until, f"no answer to {wanted.key} within {_PATIENCE_S} s"
+            await asyncio.sleep(0.1)
+
+    async def _ask(self, http: httpx.AsyncClient, wanted: Wanted) -> bool:
+        """Whether the job was accepted; notes the answer, or that there was none."""
+        headers = {"Idempotency-Key": wanted.key} | ({"Prefer": "wait=10"} if wanted.waits else {})
+        asked_at = time.time()
+        try:
+            answer = await http.post("/v1/workflows/trail/jobs", json=wanted.body, headers=headers)
+        except httpx.TransportError as error:
+            append(self._journal, Told(asked_at, time.time(), wanted.key, None, None, type(error).__name__))
+            return False
+        accepted = answer.status_code in _ACCEPTED
+        assert accepted or answer.status_code >= 500, answer.text
+        told = answer.json()["id"] if accepted else None
+        error = None if accepted else answer.json()["code"]
+        append(self._journal, Told(asked_at, time.time(), wanted.key, told, answer.status_code, error))
+        return accepted
+
+
+def draw(shape: Shape, run: str, marks: Path, hook_url: str) -> Iterator[Wanted]:
+    """Submits without end, the same for the same seed."""
+    chance, n = random.Random(shape.seed), 0
+    while True:
+        key = f"{run}-{n}"
+        given = {"journal": str(marks), "name": key, "steps": chance.randint(3, 5)}
+        given |= {"step_s": shape.step_s * chance.uniform(0.5, 1.5), "asks": int(chance.random() < shape.asking)}
+        body: dict[str, Any] = {"input": given, "tags": [run]}
+        if chance.random() < shape.hooked:
+            body["webhook"] = {"url": hook_url}
+        yield Wanted(key, body, chance.random() < shape.waiting, chance.expovariate(shape.rate))
+        n += 1
