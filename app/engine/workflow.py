@@ -15,7 +15,7 @@ from typing_extensions import TypeVar
 from app.domain import money
 from app.domain.duration import seconds
 from app.engine.context import Context
-from app.engine.declaration import WorkflowDefinitionError, declared_by, place, refuse
+from app.engine.declaration import Declared, WorkflowDefinitionError, declared_by, place, refuse
 from app.engine.intake import validated_input
 from app.engine.policies import Cache
 
@@ -94,8 +94,7 @@ def workflow(
     """
 
     def declare(fn: Callable[[Context, I], Awaitable[O]]) -> Workflow[I, O]:
-        own = declared_by(fn)
-        _check_names(fn, name, version, lane)
+        own = _checked(fn, name, version, lane)
         declared = Workflow(
             name=name,
             version=version,
@@ -131,13 +130,14 @@ def declared_in(module: Any) -> list[Workflow[Any, Any]]:
     return list({id(one): one for one in [*vars(module).get(_DECLARED, ()), *named]}.values())
 
 
-def _check_names(fn: Callable[..., Any], name: str, version: str, lane: str) -> None:
+def _checked(fn: Callable[..., Any], name: str, version: str, lane: str) -> Declared:
     if not isinstance(name, str) or not _NAME.match(name) or len(name) > _LONGEST_NAME:
         refuse(fn, f"is named {name!r}: use lower-case letters, digits and hyphens, up to {_LONGEST_NAME} characters")
     if not isinstance(version, str) or not _VERSION.match(version):
         refuse(fn, f'has version {version!r}: write a short text, for instance version="1"')
     if lane not in LANES:
         refuse(fn, f"names lane {lane!r}: choose one of {', '.join(LANES)}")
+    return declared_by(fn)
 
 
 def _seconds(fn: Callable[..., Any], what: str, text: str) -> float:
