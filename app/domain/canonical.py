@@ -5,15 +5,18 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import math
 import re
 from typing import Any
 
 import orjson
 
-
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 _STEP = {**dict.fromkeys(b"[{", 1), **dict.fromkeys(b"]}", -1)}
 _NO_BRACKETS = bytes(byte for byte in range(256) if byte not in _STEP)
+# Digits as zeros, the rest as spaces: two passes in C find a number that may not fit 64 bits.
+_SHAPE = bytes(0x30 if 0x30 <= byte <= 0x39 else 0x20 for byte in range(256))
+_LONG_NUMBER = b"0" * 19
 
 
 class MalformedJson(ValueError):
@@ -44,10 +47,16 @@ def load(data: bytes | str, max_depth: int = 200) -> Any:
     raw = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
     if raw.count(b"[") + raw.count(b"{") > max_depth and _depth(raw) > max_depth:
         raise MalformedJson(f"nests deeper than {max_depth} levels")
+    # The fast reader makes floats of integers beyond 64 bits, which would change them silently.
+    if _LONG_NUMBER in raw.translate(_SHAPE):
+        return _load_exactly(raw)
     try:
         return orjson.loads(raw)
-    except orjson.JSONDecodeError as first:
-        return _load_slowly(raw, first)
+    except orjson.JSONDecodeError as error:
+        # It also refuses escaped lone surrogates, which RFC 8259 allows.
+        if b"\\u" not in raw:
+            raise MalformedJson(str(error)) from None
+    return _load_exactly(raw)
 
 
 def digest(*values: Any) -> bytes:
@@ -55,18 +64,25 @@ def digest(*values: Any) -> bytes:
     return hashlib.sha256(dump(list(values))).digest()
 
 
-def _load_slowly(raw: bytes, first: orjson.JSONDecodeError) -> Any:
-    """RFC 8259 allows escaped lone surrogates, which the fast reader refuses."""
-    if b"\\u" not in raw:
-        raise MalformedJson(str(first)) from None
+def _load_exactly(raw: bytes) -> Any:
+    """Lone surrogates and integers of any size; infinite numbers are no JSON."""
     try:
-        return json.loads(raw.decode("utf-8"), parse_constant=_refuse)
-    except (ValueError, RecursionError):
-        raise MalformedJson(str(first)) from None
+        return json.loads(raw.decode("utf-8"), parse_constant=_refuse, parse_float=_finite)
+    except RecursionError:
+        raise MalformedJson("nests too deep") from None
+    except ValueError as error:
+        raise MalformedJson(str(error)) from None
 
 
 def _refuse(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError("a number is too large")
+    return value
 
 
 def _depth(raw: bytes) -> int:

@@ -119,3 +119,15 @@ def test_durations(text: str, seconds: float) -> None:
 def test_what_is_no_duration_is_refused(bad: str) -> None:
     with pytest.raises(ValueError, match="duration"):
         duration.seconds(bad)
+
+
+@pytest.mark.parametrize("number", [2**63, 2**64, 2**70 + 1, -(2**63) - 1, 10**400 + 1])
+def test_an_integer_of_any_size_is_kept_exactly(number: int) -> None:
+    assert canonical.load(canonical.dump([number])) == [number]
+    assert type(canonical.load(str(number))) is int
+
+
+@pytest.mark.parametrize("bad", [b"1e400", b'["\\ud800",1e400]', b'["\\ud800",-1e400]', b"9999999999999999999e400"])
+def test_a_number_beyond_all_floats_is_malformed(bad: bytes) -> None:
+    with pytest.raises(canonical.MalformedJson):
+        canonical.load(bad)
