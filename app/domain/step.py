@@ -20,7 +20,8 @@ class StepStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StepRecord:
-    """One step; tries count over all attempts. `output` is canonical JSON bytes, None unless it succeeded."""
+    """One step; tries count over all attempts. `output` is canonical JSON bytes: the result once it
+    succeeded, the time of the next try while it is retrying."""
 
     name: str
     key: str
