@@ -110,9 +110,8 @@ class Load:
             return False
         accepted = answer.status_code in _ACCEPTED
         assert accepted or answer.status_code >= 500, answer.text
-        told = answer.json()["id"] if accepted else None
-        error = None if accepted else answer.json()["code"]
-        append(self._journal, Told(asked_at, time.time(), wanted.key, told, answer.status_code, error))
+        told, code = (answer.json()["id"], None) if accepted else (None, answer.json()["code"])
+        append(self._journal, Told(asked_at, time.time(), wanted.key, told, answer.status_code, code))
         return accepted
 
 

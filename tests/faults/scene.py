@@ -59,10 +59,10 @@ class Scene:
     def provided(self) -> Path:
         return self.stack.folder / "provider"
 
-    def load(self, shape: Shape) -> Load:
-        """Clients of that shape, submitting from now on."""
+    def load(self, shape: Shape, url: str | None = None) -> Load:
+        """Clients of that shape, submitting from now on, to the stack's API where no other is named."""
         wanted = draw(shape, self.name, self.marked, f"{self.stack.hooks.url}/{self.name}")
-        load = Load(self.stack.url, bearer(KEY), self.told, wanted)
+        load = Load(url or self.stack.url, bearer(KEY), self.told, wanted)
         load.start()
         return load
 
@@ -102,7 +102,7 @@ class Scene:
         )
 
     def _none(self, statement: str, *values: Any) -> bool:
-        return self.stack.sql(statement, self.name, *values)[0]["n"] == 0
+        return bool(self.stack.sql(statement, self.name, *values)[0]["n"] == 0)
 
 
 def taken_up(marks: list[StepMark], pid: int, at: float) -> list[float]:

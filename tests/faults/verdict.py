@@ -146,7 +146,7 @@ def _run_again(seen: Seen, stored: Stored) -> Iterator[str]:
     """A step that began after its record was written, here or in another process."""
     keys = {job["id"]: job["key"] for job in stored.jobs}
     ended: dict[tuple[str, str], datetime] = {
-        (keys[row["job_id"]], row["key"]): row["ended_at"] for row in stored.steps if row["name"] == "walk"
+        (keys.get(row["job_id"], ""), row["key"]): row["ended_at"] for row in stored.steps if row["name"] == "walk"
     }
     for mark in seen.marks:
         end = ended.get((mark.name, str(mark.step)))
