@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.faults import journals
 from tests.faults.crew import Crew
-from tests.faults.journals import StepMark
+from tests.faults.journals import StepMark, Told
 from tests.faults.load import Load, Shape, draw
 from tests.faults.verdict import ENDS, Seen, Stored, Verdict, judge
 from tests.stack import KEY, Process, Stack, bearer, until
@@ -115,3 +115,10 @@ def taken_up(marks: list[StepMark], pid: int, at: float) -> list[float]:
         if before[-1].pid == pid and after:
             waits.append(min(after))
     return sorted(waits)
+
+
+def start_lags(marks: list[StepMark], told: list[Told], since: float, until: float) -> list[float]:
+    """Seconds from submit to the first step, of the jobs that were submitted in that span; inf: not begun."""
+    asked = {one.key: one.asked_at for one in reversed(told) if since <= one.asked_at < until}
+    begun = {mark.name: mark.at for mark in reversed(marks)}
+    return sorted(begun.get(key, float("inf")) - at for key, at in asked.items())
