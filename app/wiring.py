@@ -18,6 +18,7 @@ from app.clients.http import open_http
 from app.clients.webhook import WebhookClient
 from app.domain import ids
 from app.domain.clock import SYSTEM_CLOCK, Clock
+from app.domain.crash import arm
 from app.domain.job import Job
 from app.engine.catalogue import Catalogue
 from app.gateway.gateway import Gateway
@@ -108,6 +109,7 @@ async def open_runtime(
     """Open connections and build the parts; closes all in reverse. Raises StoreAway when the database stays away."""
     async with AsyncExitStack() as stack:
         clock = SYSTEM_CLOCK
+        arm(settings.crash_point)
         tracing = open_tracing(settings.telemetry, role)
         stack.callback(tracing.close)
         database = await _patiently_open(settings)

@@ -12,6 +12,7 @@ from arq.jobs import serialize_job
 
 from app.bell.redis import AWAY
 from app.domain import ids
+from app.domain.crash import crash_here
 from app.telemetry.logs import log
 
 SLOT = "slot"
@@ -97,3 +98,4 @@ class Ring:
             _TICKET_MS,
         ]
         await self._script(keys=[queue_of(lane)], args=[*arguments, wake_of(lane)])
+        crash_here("bell.rung")

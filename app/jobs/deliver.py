@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from app.clients.webhook import Answer, WebhookClient
 from app.domain import ids
 from app.domain.clock import Clock
+from app.domain.crash import crash_here
 from app.domain.event import Delivery, DeliveryResult, DeliveryStatus
 from app.domain.job import TraceContext
 from app.jobs.schedule import next_delay_s
@@ -53,6 +54,7 @@ class Deliver:
         trace = child(TraceContext(delivery.trace_id, delivery.job_span_id))
         at, began = self._clock.now(), self._clock.monotonic()
         answer = await self._send(delivery, trace)
+        crash_here("webhook.sent")
         duration_ms = round((self._clock.monotonic() - began) * 1000)
         result = self._result(delivery, answer, at, duration_ms, trace)
         await self._write(delivery, result)

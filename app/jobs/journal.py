@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from app.domain.clock import Clock
+from app.domain.crash import crash_here
 from app.domain.job import Claimed
 from app.domain.step import StepRecord, StepWrite
 from app.engine.journal import OwnershipLost
@@ -27,6 +28,7 @@ class SqlJournal:
 
     async def write(self, write: StepWrite) -> None:
         """Store the record. Raises OwnershipLost when the fence refuses."""
+        crash_here("step.done")
         while True:
             try:
                 owned = await self._steps.write(self._job, write)
@@ -36,3 +38,4 @@ class SqlJournal:
                 await self._clock.sleep(_RETRY_S)
         if not owned:
             raise OwnershipLost
+        crash_here("step.recorded")

@@ -12,6 +12,7 @@ from app.bell.ring import Ring
 from app.bell.wake import Wake
 from app.domain import ids
 from app.domain.clock import Clock
+from app.domain.crash import crash_here
 from app.domain.job import Claimed, Reason, TraceContext, Usage
 from app.engine.catalogue import Catalogue, UnknownWorkflow
 from app.engine.journal import OwnershipLost
@@ -87,6 +88,7 @@ class Run:
             return False
         if job is None:
             return False
+        crash_here("job.claimed")
         self._held.add(job.id)
         self._parts.wake.moved([job.id])
         try:
@@ -122,6 +124,7 @@ class Run:
             outcome = self._parked(Reason.SYSTEM, _AWAY_S, account)
         await self._book(job, account)
         moved = await self._parts.settle.outcome(job, outcome, base, base_cost)
+        crash_here("job.settled")
         self._emit(job, outcome)
         self._tell(moved)
 

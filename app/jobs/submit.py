@@ -10,6 +10,7 @@ from uuid import UUID
 from app.bell.ring import Ring
 from app.domain import canonical, ids
 from app.domain.clock import Clock
+from app.domain.crash import crash_here
 from app.domain.errors import FieldError, Problem
 from app.domain.job import NO_USAGE, Job, JobWebhook, NewJob, Reason, Status, TraceContext
 from app.engine.workflow import Workflow
@@ -81,6 +82,7 @@ class Submit:
         repeated = await self._past_the_cap(submission)
         result = repeated or await self._submissions.submit(submission)
         if result.outcome is Outcome.CREATED:
+            crash_here("submit.committed")
             if submission.job.status is Status.QUEUED:
                 self._ring.ring(submission.job.lane)
             return Accepted(_fresh(submission.job), result.outcome)
