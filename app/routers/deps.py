@@ -23,7 +23,12 @@ def runtime_of(request: Request) -> Runtime:
     return runtime
 
 
-RuntimeDep = Annotated[Runtime, Depends(runtime_of)]
+async def _runtime(request: Request) -> Runtime:
+    """The same as a dependency: async, since FastAPI takes plain functions to a thread."""
+    return runtime_of(request)
+
+
+RuntimeDep = Annotated[Runtime, Depends(_runtime)]
 
 
 def needs(scope: str) -> Callable[[Request], Awaitable[ApiKey]]:
