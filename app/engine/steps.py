@@ -169,7 +169,8 @@ class Steps:
             names.STATUS: status.value,
         }
         span = SpanRecord(
-            name=f"step {work.name}",
+            kind="step",
+            name=work.name,
             trace=course.trace,
             started_at=record.started_at,
             ended_at=record.ended_at,

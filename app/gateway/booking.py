@@ -106,4 +106,4 @@ def call_span(sent: Sent, ended: Ended) -> SpanRecord:
     if ended.error_code is not None:
         attributes[names.ERROR_TYPE] = ended.error_code
     name = f"chat {sent.target.model}"
-    return SpanRecord(name, sent.trace, sent.started_at, ended.at, "client", attributes, ended.error_code)
+    return SpanRecord("call", name, sent.trace, sent.started_at, ended.at, attributes, ended.error_code)

@@ -141,7 +141,7 @@ def _span(delivery: Delivery, answer: Answer, result: DeliveryResult, trace: Tra
     if answer.error is not None:
         attributes[names.ERROR_TYPE] = answer.error
     ended_at = result.at + timedelta(milliseconds=result.duration_ms)
-    return SpanRecord(f"webhook {delivery.type}", trace, result.at, ended_at, "client", attributes, answer.error)
+    return SpanRecord("webhook", delivery.type, trace, result.at, ended_at, attributes, answer.error)
 
 
 def _host(url: str) -> str:

@@ -203,9 +203,9 @@ class Run:
         failure = getattr(outcome, "failure", None)
         error = failure.code if failure else None
         emit = self._parts.tracing.emit
-        emit(SpanRecord("attempt", attempt_span(job), job.claimed_at, now, "consumer", attributes, error))
+        emit(SpanRecord("attempt", f"attempt {job.attempt}", attempt_span(job), job.claimed_at, now, attributes, error))
         if not isinstance(outcome, Parked):
-            emit(SpanRecord(f"job {job.workflow}", job.trace, job.created_at, now, "internal", attributes, error))
+            emit(SpanRecord("job", job.workflow, job.trace, job.created_at, now, attributes, error))
 
 
 def attempt_span(job: Claimed) -> TraceContext:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, TextIO
 
 import structlog
+
+from app.telemetry.libraries import Libraries
+from app.telemetry.place import kind_of, place_of
 
 # What a log line may carry. Anything else is dropped, and its name is listed under `dropped`.
 ALLOWED = frozenset({
@@ -17,23 +22,45 @@ ALLOWED = frozenset({
 })  # fmt: skip
 
 
-def configure_logs(level: str, role: str) -> None:
-    """Set up structlog for this process, and route the standard library's warnings through it."""
+class Lines:
+    """Writes lines to a stream. A full disk or a reader that left must cost a line, never a job."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def msg(self, line: str) -> None:
+        """Write and flush."""
+        with suppress(OSError, ValueError):
+            self._stream.write(f"{line}\n")
+            self._stream.flush()
+
+    debug = info = warning = error = critical = msg
+
+
+def configure_logs(level: str, role: str, stream: TextIO | None = None) -> None:
+    """Set up structlog for this process, and route what libraries log and warn through it."""
+
+    def add_role(_: Any, __: str, line: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        line["role"] = role
+        return line
+
+    lines = Lines(stream or sys.stdout)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
+            add_role,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
+            _shape_error,
             _only_allowed,
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stdout),
+        logger_factory=lambda *_: lines,
         cache_logger_on_first_use=True,
     )
-    structlog.contextvars.bind_contextvars(role=role)
-    logging.basicConfig(handlers=[_Forward()], level=logging.WARNING, force=True)
+    logging.basicConfig(handlers=[Libraries(lambda name: log(name))], level=logging.WARNING, force=True)
+    logging.captureWarnings(True)
 
 
 def log(name: str) -> Any:
@@ -41,11 +68,24 @@ def log(name: str) -> Any:
     return structlog.get_logger(room=name)
 
 
-class _Forward(logging.Handler):
-    """Lines of libraries, at warning and above, in our form."""
+@contextmanager
+def about(**ids: str) -> Iterator[None]:
+    """Every line written inside, and by tasks and threads started inside, carries these ids."""
+    tokens = structlog.contextvars.bind_contextvars(**ids)
+    try:
+        yield
+    finally:
+        structlog.contextvars.reset_contextvars(**tokens)
 
-    def emit(self, record: logging.LogRecord) -> None:
-        log(record.name).log(record.levelno, record.getMessage()[:500])
+
+def _shape_error(_: Any, __: str, line: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """An exception is told by type and place."""
+    given = line.pop("exc_info", None)
+    error = given if isinstance(given, BaseException) else sys.exc_info()[1] if given else None
+    if error is not None:
+        line.setdefault("error", kind_of(error))
+        line["exception"] = place_of(error)
+    return line
 
 
 def _only_allowed(_: Any, __: str, line: structlog.typing.EventDict) -> structlog.typing.EventDict:

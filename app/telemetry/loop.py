@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from app.telemetry.logs import log
+from app.telemetry.place import kind_of, place_of
 
 _PAUSE_S = 0.5
 
@@ -16,5 +17,5 @@ async def keep_running(name: str, loop: Callable[[], Awaitable[None]]) -> None:
         try:
             await loop()
         except Exception as error:
-            log("loop").error("loop ended", what=name, error=f"{type(error).__name__}: {error}"[:300])
+            log("loop").error("loop ended", what=name, error=kind_of(error), exception=place_of(error))
         await asyncio.sleep(_PAUSE_S)
