@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import Counter
-from typing import Any
 
 from arq.connections import ArqRedis
-from arq.jobs import serialize_job
 
 from app.bell.redis import AWAY
 from app.domain import ids
 from app.domain.crash import crash_here
 from app.telemetry.logs import log
 
-SLOT = "slot"
 # Tickets beyond this are of no use: a slot goes on claiming until its lane is empty.
 _MOST_TICKETS = 500
-_TICKET_MS = 600_000
 
 # Adds up to n tickets while fewer than the cap are waiting, then wakes the lane's workers.
 _RING = """
@@ -27,11 +22,9 @@ local n = math.min(tonumber(ARGV[1]), room)
 local now = redis.call('TIME')
 local ms = now[1] * 1000 + math.floor(now[2] / 1000)
 for i = 1, n do
-  local id = ARGV[4] .. i
-  redis.call('SET', 'arq:job:' .. id, ARGV[3], 'PX', ARGV[5])
-  redis.call('ZADD', KEYS[1], ms, id)
+  redis.call('ZADD', KEYS[1], ms, ARGV[3] .. i)
 end
-redis.call('PUBLISH', ARGV[6], n)
+redis.call('PUBLISH', ARGV[4], n)
 return n
 """
 
@@ -44,16 +37,6 @@ def queue_of(lane: str) -> str:
 def wake_of(lane: str) -> str:
     """The channel that wakes a lane's workers."""
     return f"laneway:wake:{lane}"
-
-
-def serialize(value: Any) -> bytes:
-    """JSON, never pickle."""
-    return json.dumps(value).encode()
-
-
-def deserialize(data: bytes) -> Any:
-    """The inverse of `serialize`."""
-    return json.loads(data)
 
 
 class Ring:
@@ -89,13 +72,7 @@ class Ring:
                     self._log.warning("ring failed", lane=lane, error=type(error).__name__)
 
     async def _ring(self, lane: str, tickets: int) -> None:
-        payload = serialize_job(SLOT, (), {}, None, 0, serializer=serialize)
-        arguments: list[int | bytes | str] = [
-            min(tickets, _MOST_TICKETS),
-            _MOST_TICKETS,
-            payload,
-            f"{ids.uuid7().hex}-",
-            _TICKET_MS,
-        ]
-        await self._script(keys=[queue_of(lane)], args=[*arguments, wake_of(lane)])
+        most = min(tickets, _MOST_TICKETS)
+        prefix = f"{ids.uuid7().hex}-"
+        await self._script(keys=[queue_of(lane)], args=[most, _MOST_TICKETS, prefix, wake_of(lane)])
         crash_here("bell.rung")
