@@ -22,6 +22,8 @@ DESCRIPTION = """Runs AI workflows durably: a job answered 201 or 202 ends in ex
 Submit with `POST /v1/workflows/{workflow}/jobs`, then wait (`Prefer: wait=30`), poll, or be called back (`webhook`).
 Authenticate with `Authorization: Bearer lw_live_...`. Every error is `application/problem+json`."""
 
+_PROBES = frozenset({"/livez", "/readyz"})
+
 
 def create_app(settings: Settings, catalogue: Catalogue) -> FastAPI:
     """The ASGI application of one API process."""
@@ -33,13 +35,12 @@ def create_app(settings: Settings, catalogue: Catalogue) -> FastAPI:
             async with _background(runtime):
                 yield
 
-    telemetry: TelemetryConfig = {"operation_spans": False}
     app = FastAPI(
         title="Laneway",
         version=__version__,
         description=DESCRIPTION,
         lifespan=lifespan,
-        telemetry=telemetry if settings.telemetry.otlp_endpoint else {"tracing": False},
+        telemetry=_telemetry(settings),
         separate_input_output_schemas=False,
     )
     errors.install(app)
@@ -47,6 +48,18 @@ def create_app(settings: Settings, catalogue: Catalogue) -> FastAPI:
         app.include_router(room.router)
     app.add_middleware(RequestId)
     return app
+
+
+def _telemetry(settings: Settings) -> TelemetryConfig:
+    """FastAPI's own spans, one for each request but probes; none of its logs, which tell exceptions' messages."""
+    return {
+        "tracing": settings.telemetry.otlp_endpoint is not None,
+        "metrics": False,
+        "logs": False,
+        "operation_spans": False,
+        "auto_configure": False,
+        "exclude": lambda scope: scope["path"] in _PROBES,
+    }
 
 
 @asynccontextmanager

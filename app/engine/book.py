@@ -13,6 +13,7 @@ from app.domain.errors import ErrorClass, Fault
 from app.domain.job import Reason
 from app.domain.step import StepRecord, StepWrite
 from app.engine.fault import failure_from
+from app.engine.notice import note_failure
 from app.engine.run import Run
 from app.engine.suspension import Suspension, Suspensions
 from app.engine.work import Work, misuse
@@ -55,6 +56,7 @@ class Book:
         try:
             return await act
         except Exception as error:
+            note_failure("house in trouble", error, failure_from(error))
             self.trouble(error)
 
     def trouble(self, error: Exception, step: str | None = None) -> NoReturn:

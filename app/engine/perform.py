@@ -11,6 +11,7 @@ from app.engine.book import system_suspension
 from app.engine.context import Context
 from app.engine.fault import failure_from, raise_if_canceled
 from app.engine.journal import OwnershipLost
+from app.engine.notice import note_failure
 from app.engine.outcome import Failed, Outcome, Parked, Succeeded
 from app.engine.run import Account, Run
 from app.engine.steps import Steps
@@ -117,4 +118,5 @@ def _failed(workflow: Workflow[Any, Any], run: Run, error: BaseException, suspen
         return _parked(run, system_suspension(run, error))
     else:
         failure = failure_from(error)
+    note_failure("run failed", error, failure, final=True)
     return Failed(failure=failure, expired=expired, usage=run.account.usage, late_calls=run.account.late_calls)

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from pydantic import AwareDatetime, TypeAdapter
 
+from app.domain import ids
 from app.domain.call import Call
 from app.domain.errors import (
     Failure,
@@ -27,12 +28,11 @@ from app.engine import codec
 from app.engine.backoff import SHORTEST_WAIT_S, SLOT_WAIT_S, limited_wait_s, retry_wait_s
 from app.engine.book import Book
 from app.engine.fault import failure_from, fault_of, raise_if_canceled, revived
-from app.engine.notice import note_without_effect
+from app.engine.notice import note_failure, note_without_effect
 from app.engine.run import Run
 from app.engine.suspension import Suspension, Suspensions
-from app.engine.work import CURRENT_STEP, Try, Work, misuse, shown, step_trace
+from app.engine.work import CURRENT_STEP, Try, Work, misuse, step_trace
 from app.telemetry import names
-from app.telemetry.logs import log
 from app.telemetry.traces import SpanRecord, within
 
 T = TypeVar("T")
@@ -93,9 +93,10 @@ class Steps:
         note_without_effect(work.policy.without_effect)
 
     def _course(self, work: Work[Any], record: StepRecord | None) -> _Course:
-        trace = step_trace(self.run.job_id, self.run.trace, work.identity)
+        run, begun = self.run, record.span_id if record else None
+        trace = step_trace(run.job_id, run.attempt, run.trace, work.identity, begun)
         if record is None:
-            return _Course(trace, self.run.clock.now(), 0)
+            return _Course(trace, run.clock.now(), 0)
         return _Course(trace, record.started_at, record.tries)
 
     async def _try_on(self, work: Work[T], course: _Course) -> T:
@@ -142,11 +143,11 @@ class Steps:
 
     async def _failed(self, work: Work[Any], course: _Course, fault: Fault) -> None:
         """Return when another try may start. Raises the failure when it is final, Suspension when it must wait."""
-        log("engine").info("try failed", step=work.name, code=fault.code, error_class=fault.error_class.value)
+        failure = failure_from(fault, work.name)
+        note_failure("try failed", fault, failure)
         if isinstance(fault, SystemFault) and not isinstance(fault, ProviderAuth):
             self._book.trouble(fault, work.name)
         course.tries += 1
-        failure = failure_from(fault, work.name)
         if not isinstance(fault, TransientError) or course.tries >= work.policy.tries:
             await self._end(work, course, StepStatus.FAILED, None, failure)
             raise revived(failure) from fault
@@ -163,8 +164,9 @@ class Steps:
     ) -> None:
         record = await self._write(work, course, status, output, failure)
         attributes: dict[str, str | int | float | bool] = {
-            names.JOB_ID: str(self.run.job_id),
-            names.STEP: shown(work.identity),
+            names.JOB_ID: ids.show("job", self.run.job_id),
+            # Without its key, which an author may have made of the content.
+            names.STEP: work.name,
             names.TRY: record.tries,
             names.STATUS: status.value,
         }

@@ -11,10 +11,10 @@ from uuid import UUID
 
 from pydantic import TypeAdapter
 
-from app.domain import ids
 from app.domain.call import Call
 from app.domain.errors import ProcessingError
 from app.domain.job import TraceContext
+from app.domain.spans import step_span_id
 from app.engine import codec
 from app.engine.fault import at_step, storable
 from app.engine.policies import Policy
@@ -93,7 +93,14 @@ def stable_key(job_id: UUID, identity: tuple[str, str]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:40]
 
 
-def step_trace(job_id: UUID, attempt: TraceContext, identity: tuple[str, str]) -> TraceContext:
-    """Where the step's span hangs: one span id for all its tries, so that calls of a parked try stay attached."""
-    span_id = ids.derived_span_id(job_id, "\x1f".join(("step", *identity)))
-    return TraceContext(attempt.trace_id, span_id, attempt.span_id)
+def step_trace(
+    job_id: UUID, n: int, attempt: TraceContext, identity: tuple[str, str], begun: str | None
+) -> TraceContext:
+    """Where the step's span hangs: below the n-th attempt, or below the job when it began in an earlier one.
+
+    `begun` is its span id when an earlier try was recorded: one span for all tries, so that calls of each are its own.
+    """
+    own = step_span_id(job_id, n, *identity)
+    if begun is None or begun == own:
+        return TraceContext(attempt.trace_id, own, attempt.span_id)
+    return TraceContext(attempt.trace_id, begun, attempt.parent_span_id)

@@ -317,7 +317,7 @@ async def test_spans_hang_under_the_attempt_and_author_code_runs_within() -> Non
     assert good.attributes is not None
     assert good.attributes["laneway.step"] == "note"
     assert bad.attributes is not None
-    assert (bad.attributes["laneway.step"], bad.attributes["laneway.try"]) == ("bad[k]", 2)
+    assert (bad.attributes["laneway.step"], bad.attributes["laneway.try"]) == ("bad", 2)
     assert (bad.status.status_code, bad.status.description) == (StatusCode.ERROR, "input_invalid")
 
 
