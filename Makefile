@@ -36,7 +36,7 @@ lint: .venv ## format, lint, types, import contract
 check: lint test ## everything that CI runs
 
 data: .venv ## fetch the human-rated reviews into data/, once
-	@$(BIN)/python -m app.cli.dataset
+	@$(BIN)/python -m app demo --fetch-only
 
 lock: .venv ## write requirements.lock again from pyproject.toml; ARGS=--upgrade takes newer versions
 	$(BIN)/uv pip compile --quiet --no-header --generate-hashes --python-version 3.11 \

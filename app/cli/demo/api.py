@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
+from httpx_aiohttp import HttpxAiohttpClient
 
 _TIMEOUT_S = 60.0
 Json = dict[str, Any]
@@ -64,10 +65,10 @@ class Api:
 
 @asynccontextmanager
 async def open_api(url: str, key: str, connections: int) -> AsyncIterator[Api]:
-    """A client for so many calls at once."""
+    """A client for so many calls at once; the aiohttp transport takes a fraction of the processor's time."""
     limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
     headers = {"Authorization": f"Bearer {key}"}
-    async with httpx.AsyncClient(
+    async with HttpxAiohttpClient(
         base_url=url, headers=headers, timeout=_TIMEOUT_S, limits=limits, trust_env=False
     ) as http:
         yield Api(http)

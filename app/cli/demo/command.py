@@ -72,14 +72,19 @@ class _Run:
             held.enter_context(stop.listening())
             cast = Cast(self.data, watch)
             try:
-                return await _unless_stopped(self._play(cast, stop), stop)
+                code = await _unless_stopped(self._play(cast), stop)
+                if self.keep and not stop.asked.is_set():
+                    await self._serve(cast, stop)
+                return code
             except (CannotStart, Unexpected, httpx.HTTPError, OSError) as error:
                 typer.echo(f"The demo failed: {error}\nLogs are in {self.data}/logs", err=True)
                 return 1
             finally:
+                if stop.asked.is_set():
+                    self._say("Stopping; Ctrl-C again to end it now.")
                 await cast.stop(stop.hurry)
 
-    async def _play(self, cast: Cast, stop: Stop) -> int:
+    async def _play(self, cast: Cast) -> int:
         self._say("Starting everything")
         began_s = SYSTEM_CLOCK.monotonic()
         truth = write_truth(self.data, self.reviews)
@@ -92,8 +97,6 @@ class _Run:
         for complaint in wrong:
             typer.echo(f"WRONG: {complaint}", err=True)
         self._say(*report.closing(stage, called.job["id"], str(self.data), self.keep))
-        if self.keep:
-            await self._serve(cast, stop)
         return 1 if wrong else 0
 
     async def _modes(self, api: Api, stage: Stage) -> CalledBack:

@@ -50,7 +50,7 @@ def figure_lines(figures: Figures) -> list[str]:
     return [
         f"   states     {states}",
         f"   rate       {figures.rate:,.0f} items/s ({figures.items:,} in {figures.span_s:.1f} s)",
-        f"   waits      {waits} from submit to done, all submitted at once",
+        f"   waits      {waits} from submit to done",
         f"   decided    {figures.decided.get('local', 0):,} by the local word list, "
         f"{figures.decided.get('model', 0):,} by the model ({figures.calls:,} calls)",
         f"   tokens     {figures.input_tokens:,} in, {figures.output_tokens:,} out",
