@@ -189,7 +189,9 @@ async def open_worker(runtime: Runtime) -> AsyncIterator[WorkerRuntime]:
             )
         )
         deliver = Deliver(runtime.deliveries, sender, settings.webhooks, clock, tracing)
-        strays = Strays(runtime.controls, run, runtime.process_id, runtime.ring, runtime.wake)
+        strays = Strays(
+            runtime.controls, run, runtime.deliveries, deliver, runtime.process_id, runtime.ring, runtime.wake
+        )
         yield WorkerRuntime(claims, run, strays, deliver)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
+from uuid import UUID
 
 from app.clients.webhook import Answer, WebhookClient
 from app.domain import ids
@@ -38,7 +39,13 @@ class Deliver:
         self._settings = settings
         self._clock = clock
         self._tracing = tracing
+        self._held: set[UUID] = set()
         self._log = log("deliver")
+
+    @property
+    def held(self) -> frozenset[UUID]:
+        """The deliveries that are being sent."""
+        return frozenset(self._held)
 
     async def serve(self) -> bool:
         """Make one attempt of one due delivery; False when none was due. Raises StoreAway when it cannot claim.
@@ -46,8 +53,12 @@ class Deliver:
         Canceled in the middle, it leaves the delivery with this process, whose end gives it back.
         """
         claimed = await self._deliveries.claim()
-        for delivery in claimed:
-            await self._attempt(delivery)
+        self._held.update(delivery.id for delivery in claimed)
+        try:
+            for delivery in claimed:
+                await self._attempt(delivery)
+        finally:
+            self._held.difference_update(delivery.id for delivery in claimed)
         return bool(claimed)
 
     async def _attempt(self, delivery: Delivery) -> None:

@@ -1,4 +1,4 @@
-"""Strays: jobs the database says this worker owns, and that it does not know; a claim whose answer was lost."""
+"""Strays: what the database says this worker owns, and what it does not know; a claim whose answer was lost."""
 
 from __future__ import annotations
 
@@ -6,22 +6,31 @@ from uuid import UUID
 
 from app.bell.ring import Ring
 from app.bell.wake import Wake
+from app.jobs.deliver import Deliver
 from app.jobs.recover import tell
 from app.jobs.run import Run
 from app.store.controls import Controls
+from app.store.deliveries import Deliveries
 from app.telemetry.logs import log
+
+_NONE: frozenset[UUID] = frozenset()
 
 
 class Strays:
-    """Gives strays back. No lease would ever end for them, since their owner lives."""
+    """Gives strays back, jobs and deliveries. No lease would ever end for them, since their owner lives."""
 
-    def __init__(self, controls: Controls, run: Run, worker_id: UUID, ring: Ring, wake: Wake) -> None:
+    def __init__(
+        self, controls: Controls, run: Run, deliveries: Deliveries, deliver: Deliver, worker_id: UUID, ring: Ring,
+        wake: Wake,
+    ) -> None:  # fmt: skip
         self._controls = controls
         self._run = run
+        self._deliveries = deliveries
+        self._deliver = deliver
         self._worker_id = worker_id
         self._ring = ring
         self._wake = wake
-        self._suspects: frozenset[UUID] = frozenset()
+        self._suspects = self._unsent = _NONE
 
     async def look(self) -> None:
         """Give back what was unknown at two looks in a row: a claim may be on its way at one."""
@@ -29,9 +38,13 @@ class Strays:
         strays, self._suspects = unknown & self._suspects, unknown
         if strays:
             await self._give_back(strays - self._run.held)
+        unsent = frozenset(await self._deliveries.owned()) - self._deliver.held
+        left, self._unsent = unsent & self._unsent, unsent
+        if left:
+            await self._give_back_unsent(left - self._deliver.held)
 
     async def give_back_all(self) -> None:
-        """Before a worker leaves: nothing may stay behind in its name."""
+        """Before a worker leaves: no job may stay behind in its name."""
         await self._give_back(frozenset(await self._controls.owned(self._worker_id)))
 
     async def _give_back(self, job_ids: frozenset[UUID]) -> None:
@@ -40,3 +53,9 @@ class Strays:
         moved = await self._controls.recover([self._worker_id], died=False, job_ids=list(job_ids))
         log("strays").warning("given back", count=len(moved))
         tell(moved, self._ring, self._wake)
+
+    async def _give_back_unsent(self, delivery_ids: frozenset[UUID]) -> None:
+        if delivery_ids:
+            await self._deliveries.give_back(list(delivery_ids))
+            log("strays").warning("webhooks given back", count=len(delivery_ids))
+            self._ring.ring("delivery")

@@ -12,7 +12,8 @@ from asyncpg.pool import PoolConnectionProxy
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 
-# A read-only answer means we reached a demoted server: the same as no connection.
+# A read-only answer means we reached a demoted server: the same as no connection. InternalClientError is what asyncpg
+# raises for a statement on a connection that broke at that moment.
 AWAY = (
     OSError,
     TimeoutError,
@@ -23,6 +24,7 @@ AWAY = (
     asyncpg.TooManyConnectionsError,
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
 )
 
 

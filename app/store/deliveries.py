@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
 import asyncpg
@@ -42,6 +43,11 @@ select id from mine
 _RECOVER = """
 update deliveries set worker_id = null, epoch = epoch + 1, next_at = clock_timestamp()
 where worker_id = any($1::uuid[])
+"""
+_OWNED = "select id from deliveries where worker_id = $1"
+_GIVE_BACK = """
+update deliveries set worker_id = null, epoch = epoch + 1, next_at = clock_timestamp()
+where worker_id = $1 and id = any($2::uuid[])
 """
 _ORPHANED = """
 select distinct d.worker_id from deliveries d left join workers w on w.id = d.worker_id
@@ -98,6 +104,16 @@ class Deliveries:
         """Make due again what these workers had taken."""
         async with self._database.connection() as connection:
             await connection.execute(_RECOVER, worker_ids)
+
+    async def owned(self) -> list[UUID]:
+        """The deliveries that stand under this worker's name."""
+        async with self._database.connection() as connection:
+            return [row["id"] for row in await connection.fetch(_OWNED, self._worker_id)]
+
+    async def give_back(self, delivery_ids: Sequence[UUID]) -> None:
+        """Make due again what stands under this worker's name and is not being sent."""
+        async with self._database.connection() as connection:
+            await connection.execute(_GIVE_BACK, self._worker_id, list(delivery_ids))
 
     async def orphaned(self) -> list[UUID]:
         """Dead processes that still hold deliveries."""
