@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import httpx
+
 from tests.stack import Process, Stack, until
 
 
@@ -19,6 +21,21 @@ class Crew:
         if self._api is None or not alive(self._api):
             self._api = self._stack.start_api()
         return self._api
+
+    def api_that_dies(self, crash_point: str) -> Process:
+        """An API on the stack's port that kills itself at that point, maybe before it was ready."""
+        self.end_api()
+        words = ["serve", "--port", str(self._stack.port)]
+        environment = {**self._stack.environment, "LANEWAY_CRASH_POINT": crash_point}
+        process = Process(words, environment, self._stack.folder / f"serve-{len(self._stack.processes)}.log")
+        self._stack.processes.append(process)
+        return process
+
+    def end_api(self) -> None:
+        """Free the port."""
+        if self._api is not None and alive(self._api):
+            self._api.stop()
+        self._api = None
 
     def workers(self, count: int) -> list[Process]:
         """So many shared workers that serve; the ones that were killed are replaced."""
@@ -51,6 +68,14 @@ class Crew:
 def alive(process: Process) -> bool:
     """Whether it has not ended."""
     return process.process.poll() is None
+
+
+def answers(url: str) -> bool:
+    """Whether an API answers there that it is ready."""
+    try:
+        return httpx.get(f"{url}/readyz", timeout=5, trust_env=False).status_code == 200
+    except httpx.TransportError:
+        return False
 
 
 def serving(process: Process) -> None:

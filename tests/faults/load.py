@@ -97,7 +97,7 @@ class Load:
         until = time.monotonic() + _PATIENCE_S
         while not await self._ask(http, wanted):
             assert time.monotonic() < until, f"no answer to {wanted.key} within {_PATIENCE_S} s"
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.25)
 
     async def _ask(self, http: httpx.AsyncClient, wanted: Wanted) -> bool:
         """Whether the job was accepted; notes the answer, or that there was none."""
