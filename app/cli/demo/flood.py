@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from typing import Any
 
 from app.cli.dataset import Review
@@ -27,7 +27,8 @@ async def flood(api: Api, reviews: Sequence[Review], tag: str, show: Show) -> li
     await _all_at_once([*submits, _watch(api, tag, submitted, len(reviews), show)])
     jobs = [job async for job in api.jobs(tag=tag)]
     unread = iter(jobs)
-    await _all_at_once(_read(api, unread) for _ in range(AT_ONCE))
+    read = _Count()
+    await _all_at_once([_read(api, unread, read, lambda: show(submitted.n, len(jobs), read.n)) for _ in range(AT_ONCE)])
     return jobs
 
 
@@ -42,7 +43,7 @@ async def _all_at_once(acts: Iterable[Coroutine[Any, Any, None]]) -> None:
 
 
 class _Count:
-    """How many were accepted so far."""
+    """How many so far."""
 
     def __init__(self) -> None:
         self.n = 0
@@ -55,10 +56,12 @@ async def _submit(api: Api, left: Iterator[Review], tag: str, submitted: _Count)
         submitted.n += 1
 
 
-async def _read(api: Api, left: Iterator[Json]) -> None:
+async def _read(api: Api, left: Iterator[Json], read: _Count, tell: Callable[[], None]) -> None:
     for job in left:
         if job["status"] == "succeeded":
             job["output"] = await api.output(job["id"])
+        read.n += 1
+        tell()
 
 
 async def _watch(api: Api, tag: str, submitted: _Count, total: int, show: Show) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -15,9 +15,9 @@ _EVERY_S = 2.0
 
 
 class Show(Protocol):
-    """Takes the counts as they grow."""
+    """Takes the counts as they grow: jobs accepted, jobs that have ended, outputs that were read."""
 
-    def __call__(self, submitted: int, ended: int) -> None: ...
+    def __call__(self, submitted: int, ended: int, read: int = 0) -> None: ...
 
 
 @contextmanager
@@ -34,16 +34,16 @@ def progress(console: Console, total: int) -> Iterator[Show]:
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=console) as bars:
-        yield _Bars(bars, bars.add_task("submitted", total=total), bars.add_task("ended", total=total))
+        yield _Bars(bars, [bars.add_task(name, total=total) for name in ("submitted", "ended", "read")])
 
 
 class _Bars:
-    def __init__(self, bars: Progress, submitted: TaskID, ended: TaskID) -> None:
-        self._bars, self._submitted, self._ended = bars, submitted, ended
+    def __init__(self, bars: Progress, tasks: Sequence[TaskID]) -> None:
+        self._bars, self._tasks = bars, tasks
 
-    def __call__(self, submitted: int, ended: int) -> None:
-        self._bars.update(self._submitted, completed=submitted)
-        self._bars.update(self._ended, completed=ended)
+    def __call__(self, submitted: int, ended: int, read: int = 0) -> None:
+        for task, count in zip(self._tasks, (submitted, ended, read), strict=True):
+            self._bars.update(task, completed=count)
 
 
 class _Lines:
@@ -51,9 +51,9 @@ class _Lines:
         self._console, self._total = console, total
         self._next_s = SYSTEM_CLOCK.monotonic() + _EVERY_S
 
-    def __call__(self, submitted: int, ended: int) -> None:
+    def __call__(self, submitted: int, ended: int, read: int = 0) -> None:
         now_s = SYSTEM_CLOCK.monotonic()
-        if now_s < self._next_s and ended < self._total:
+        if now_s < self._next_s and read < self._total:
             return
         self._next_s = now_s + _EVERY_S
-        self._console.print(f"   {submitted:,} submitted, {ended:,} ended of {self._total:,}", highlight=False)
+        self._console.print(f"   {submitted:,} submitted, {ended:,} ended, {read:,} read of {self._total:,}")
