@@ -28,10 +28,11 @@ test: .venv ## all tests
 	@$(BIN)/python -m pytest $(ARGS)
 
 lint: .venv ## format, lint, types, import contract
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports
+	@failed=0; \
+	for check in "ruff format --check ." "ruff check ." mypy lint-imports; do \
+		echo "$$check"; $(BIN)/$$check || failed=1; \
+	done; \
+	exit $$failed
 
 check: lint test ## everything that CI runs
 
