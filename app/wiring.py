@@ -28,6 +28,7 @@ from app.jobs.backlog import Backlog
 from app.jobs.body import render_body
 from app.jobs.control import Control
 from app.jobs.deliver import Deliver
+from app.jobs.export import Export
 from app.jobs.heart import Heart
 from app.jobs.latency import Latency
 from app.jobs.progress import Progress
@@ -69,6 +70,7 @@ class Runtime:
     ring: Ring
     wake: Wake
     tracing: Tracing
+    export: Export
     catalogue: Catalogue
     access: Access
     reads: Reads
@@ -128,6 +130,7 @@ def _runtime(
     render = _renderer(base_url)
     ring, wake = Ring(redis), Wake(redis)
     reads, controls = Reads(database), Controls(database, render)
+    export = Export(reads, tracing)
     workers, deliveries = Workers(database, process_id), Deliveries(database, process_id)
     heart = Heart(workers, clock, role=role, lanes=lanes, lease_s=settings.lease_s)
     interval_s = settings.queue.ring_interval_s
@@ -141,6 +144,7 @@ def _runtime(
         ring=ring,
         wake=wake,
         tracing=tracing,
+        export=export,
         catalogue=catalogue,
         access=Access(Keys(database), settings.pepper.get_secret_value(), clock),
         reads=reads,
@@ -148,11 +152,11 @@ def _runtime(
         deliveries=deliveries,
         controls=controls,
         heart=heart,
-        recover=Recover(database, controls, workers, deliveries, ring, wake, heart, clock, interval_s),
+        recover=Recover(database, controls, workers, deliveries, ring, wake, heart, export, clock, interval_s),
         backlog=backlog,
         submit=Submit(Submissions(database), reads, backlog, ring, clock),
         wait=Wait(reads, wake, clock),
-        control=Control(controls, ring, wake),
+        control=Control(controls, ring, wake, export),
         latency=Latency(reads, clock),
         render=render,
         base_url=base_url,
@@ -186,6 +190,7 @@ async def open_worker(runtime: Runtime) -> AsyncIterator[WorkerRuntime]:
                 wake=runtime.wake,
                 clock=clock,
                 tracing=tracing,
+                export=runtime.export,
             )
         )
         deliver = Deliver(runtime.deliveries, sender, settings.webhooks, clock, tracing)

@@ -20,3 +20,8 @@ def step_span_id(job_id: UUID, n: int, name: str, key: str) -> str:
 def wait_span_id(job_id: UUID, claims: int, name: str) -> str:
     """The span of a wait after so many claims."""
     return ids.derived_span_id(job_id, f"wait-{claims}-{name}")
+
+
+def limiter_span_id(call_id: UUID) -> str:
+    """The span of the wait for the limiter before a call."""
+    return ids.derived_span_id(call_id, "limiter")

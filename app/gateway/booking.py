@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from app.clients.base import TokenUsage, WireAnswer
 from app.domain import canonical, money
 from app.domain.call import Call, CallOutcome
 from app.domain.job import TraceContext
+from app.domain.spans import limiter_span_id
 from app.gateway.prices import Cost
 from app.gateway.request import ModelRequest
 from app.gateway.routes import Target
 from app.telemetry import names
 from app.telemetry.traces import SpanRecord
 
+# A wait for the limiter as long as this is a span of its own; a shorter one is the way to Redis.
+SHOWN_WAIT_S = 0.05
 # A rough size of a token in bytes, for an answer that came without a count.
 _BYTES_PER_TOKEN = 4
 
@@ -90,6 +93,20 @@ def call_record(sent: Sent, ended: Ended) -> Call:
     )
 
 
+def call_name(model: str) -> str:
+    """The name of a call's span."""
+    return f"chat {model}"
+
+
+def wait_span(sent: Sent) -> SpanRecord | None:
+    """The wait for the limiter before the call, beside it in its step; None where it is not worth a span."""
+    if sent.waited_s < SHOWN_WAIT_S:
+        return None
+    place = TraceContext(sent.trace.trace_id, limiter_span_id(sent.id), sent.trace.parent_span_id)
+    start = sent.started_at - timedelta(seconds=sent.waited_s)
+    return SpanRecord("wait", "limiter", place, start, sent.started_at, {names.LIMITER_WAIT_S: sent.waited_s})
+
+
 def call_span(sent: Sent, ended: Ended) -> SpanRecord:
     """The call as a client span, without prompt or answer."""
     attributes: dict[str, str | int | float | bool] = {
@@ -105,5 +122,5 @@ def call_span(sent: Sent, ended: Ended) -> SpanRecord:
         attributes[names.HTTP_STATUS] = ended.status
     if ended.error_code is not None:
         attributes[names.ERROR_TYPE] = ended.error_code
-    name = f"chat {sent.target.model}"
+    name = call_name(sent.target.model)
     return SpanRecord("call", name, sent.trace, sent.started_at, ended.at, attributes, ended.error_code)

@@ -9,7 +9,7 @@ from app.domain import ids
 from app.domain.call import Call, CallOutcome
 from app.domain.clock import Clock
 from app.domain.errors import Fault, InputError, ProviderAuth, RateLimited, SystemFault
-from app.gateway.booking import Ended, Sent, answer_bytes, call_record, call_span, estimated, request_bytes
+from app.gateway.booking import Ended, Sent, answer_bytes, call_record, call_span, estimated, request_bytes, wait_span
 from app.gateway.limiter import Limiter
 from app.gateway.pool import Permit
 from app.gateway.prices import Cost, Prices
@@ -133,6 +133,8 @@ class Gateway:
         self, permit: Permit, sent: Sent, ended: Ended, pause_s: float | None, record: Callable[[Call], None]
     ) -> None:
         self._limiter.settle(permit, pause_s)
+        if waited := wait_span(sent):
+            self._tracing.emit(waited)
         self._tracing.emit(call_span(sent, ended))
         record(call_record(sent, ended))
 

@@ -8,6 +8,7 @@ from app.bell.ring import Ring
 from app.bell.wake import Wake
 from app.domain.errors import Problem
 from app.domain.job import Status
+from app.jobs.export import Export
 from app.jobs.recover import tell
 from app.store.controls import Controls, Refusal
 
@@ -15,8 +16,9 @@ from app.store.controls import Controls, Refusal
 class Control:
     """The verbs that clients have over a job. Each raises Problem with not_found, revision_mismatch, state_conflict."""
 
-    def __init__(self, controls: Controls, ring: Ring, wake: Wake) -> None:
+    def __init__(self, controls: Controls, ring: Ring, wake: Wake, export: Export) -> None:
         self._controls = controls
+        self._export = export
         self._ring = ring
         self._wake = wake
 
@@ -31,6 +33,7 @@ class Control:
                 self._wake.moved([job_id])
             return result.terminal
         tell([result], self._ring, self._wake)
+        await self._export.ended([result])
         return True
 
     async def retry(

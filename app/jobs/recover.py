@@ -8,6 +8,7 @@ from uuid import UUID
 from app.bell.ring import Ring
 from app.bell.wake import Wake
 from app.domain.clock import Clock
+from app.jobs.export import Export
 from app.jobs.heart import Heart
 from app.store.announce import Moved
 from app.store.controls import Controls
@@ -25,7 +26,7 @@ class Recover:
 
     def __init__(
         self, database: Database, controls: Controls, workers: Workers, deliveries: Deliveries, ring: Ring, wake: Wake,
-        heart: Heart, clock: Clock, interval_s: float,
+        heart: Heart, export: Export, clock: Clock, interval_s: float,
     ) -> None:  # fmt: skip
         self._database = database
         self._controls = controls
@@ -34,6 +35,7 @@ class Recover:
         self._ring = ring
         self._wake = wake
         self._heart = heart
+        self._export = export
         self._clock = clock
         self._interval_s = interval_s
         self._kept_at = float("-inf")
@@ -53,7 +55,7 @@ class Recover:
         if self._heart.steady:
             await self._workers.give_up_late()
         await self.take_back([*await self._workers.orphaned(), *await self._deliveries.orphaned()])
-        self._tell(await self._controls.expire_due())
+        await self._tell(await self._controls.expire_due())
         if self._clock.monotonic() - self._kept_at > _HOUSEKEEPING_S:
             self._kept_at = self._clock.monotonic()
             await ensure_partitions(self._database)
@@ -66,10 +68,11 @@ class Recover:
         moved = await self._controls.recover(dead, died=True)
         await self._deliveries.recover(list(dead))
         self._log.warning("recovered", count=len(moved))
-        self._tell(moved)
+        await self._tell(moved)
 
-    def _tell(self, moved: Sequence[Moved]) -> None:
+    async def _tell(self, moved: Sequence[Moved]) -> None:
         tell(moved, self._ring, self._wake)
+        await self._export.ended(moved)
 
 
 def tell(moved: Sequence[Moved], ring: Ring, wake: Wake) -> None:

@@ -13,26 +13,28 @@ from app.bell.wake import Wake
 from app.domain import ids
 from app.domain.clock import Clock
 from app.domain.crash import crash_here
-from app.domain.job import Claimed, Reason, TraceContext, Usage
+from app.domain.errors import Failure
+from app.domain.job import Claimed, Reason, Status, TraceContext, Usage
+from app.domain.spans import attempt_span_id
 from app.engine.catalogue import Catalogue, UnknownWorkflow
 from app.engine.journal import OwnershipLost
-from app.engine.outcome import Outcome, Parked
+from app.engine.outcome import Failed, Outcome, Parked
 from app.engine.perform import perform
 from app.engine.run import Account
 from app.engine.run import Run as EngineRun
 from app.gateway.request import ModelGateway
+from app.jobs.export import Export
 from app.jobs.heart import Heart
 from app.jobs.journal import SqlJournal
 from app.jobs.progress import Progress
 from app.jobs.recover import tell
-from app.jobs.settle import Settle
+from app.jobs.settle import CANCELED, Settle
 from app.store.announce import Moved
 from app.store.claims import Claims
 from app.store.database import StoreAway
 from app.store.steps import Steps
-from app.telemetry import names
-from app.telemetry.logs import log
-from app.telemetry.traces import SpanRecord, Tracing
+from app.telemetry.logs import about, log
+from app.telemetry.traces import Tracing
 
 # How long a job waits for a worker that knows its workflow version.
 _UNKNOWN_S = 15.0
@@ -54,6 +56,7 @@ class RunParts:
     wake: Wake
     clock: Clock
     tracing: Tracing
+    export: Export
 
 
 @dataclass(slots=True)
@@ -92,7 +95,8 @@ class Run:
         self._held.add(job.id)
         self._parts.wake.moved([job.id])
         try:
-            await self._run(job)
+            with about(job_id=ids.show("job", job.id), trace_id=job.trace.trace_id):
+                await self._run(job)
         finally:
             self._running.pop(job.id, None)
             self._held.discard(job.id)
@@ -120,13 +124,12 @@ class Run:
             await asyncio.shield(self._interrupted(job, account, base, base_cost))
             return
         except StoreAway as error:
-            self._log.warning("run failed", job_id=ids.show("job", job.id), error=str(error))
+            self._log.warning("run failed", error=str(error))
             outcome = self._parked(Reason.SYSTEM, _AWAY_S, account)
         await self._book(job, account)
         moved = await self._parts.settle.outcome(job, outcome, base, base_cost)
         crash_here("job.settled")
-        self._emit(job, outcome)
-        self._tell(moved)
+        await self._left(job, moved, outcome.failure if isinstance(outcome, Failed) else None)
 
     async def _perform(self, job: Claimed, account: Account, base: Usage) -> Outcome:
         try:
@@ -147,7 +150,7 @@ class Run:
             attempt=job.attempt,
             input=job.input,
             resumed=job.resumed,
-            trace=attempt_span(job),
+            trace=_attempt(job),
             journal=SqlJournal(parts.steps, job, parts.clock),
             gateway=parts.gateway,
             tracing=parts.tracing,
@@ -170,7 +173,7 @@ class Run:
             moved = await self._parts.settle.canceled(job, usage, cost)
         else:
             moved = await self._parts.settle.given_back(job, usage, cost)
-        self._tell(moved)
+        await self._left(job, moved, None)
 
     async def _book(self, job: Claimed, account: Account) -> None:
         """Calls without a record were paid for all the same."""
@@ -186,29 +189,16 @@ class Run:
         until = self._parts.clock.now() + timedelta(seconds=seconds)
         return Parked(reason=reason, until=until, charged=False, usage=account.usage)
 
-    def _tell(self, moved: Moved | None) -> None:
-        if moved is not None:
-            tell([moved], self._parts.ring, self._parts.wake)
-
-    def _emit(self, job: Claimed, outcome: Outcome) -> None:
-        """The attempt's span, and the job's once it ended."""
-        now = self._parts.clock.now()
-        attributes: dict[str, str | int | float | bool] = {
-            names.JOB_ID: ids.show("job", job.id),
-            names.WORKFLOW: job.workflow,
-            names.VERSION: job.version,
-            names.LANE: job.lane,
-            names.ATTEMPT: job.attempt,
-        }
-        failure = getattr(outcome, "failure", None)
-        error = failure.code if failure else None
-        emit = self._parts.tracing.emit
-        emit(SpanRecord("attempt", f"attempt {job.attempt}", attempt_span(job), job.claimed_at, now, attributes, error))
-        if not isinstance(outcome, Parked):
-            emit(SpanRecord("job", job.workflow, job.trace, job.created_at, now, attributes, error))
+    async def _left(self, job: Claimed, moved: Moved | None, failure: Failure | None) -> None:
+        """Tell of a job that is given back; nothing when it was no longer ours."""
+        if moved is None:
+            return
+        tell([moved], self._parts.ring, self._parts.wake)
+        if moved.status is Status.CANCELED:
+            failure = CANCELED
+        await self._parts.export.settled(job, moved, failure.code if failure else None, self._parts.clock.now())
 
 
-def attempt_span(job: Claimed) -> TraceContext:
-    """Where the spans of this attempt hang; the same id wherever it is asked for."""
-    span = ids.derived_span_id(job.id, f"attempt-{job.attempt}")
-    return TraceContext(job.trace.trace_id, span, job.trace.span_id)
+def _attempt(job: Claimed) -> TraceContext:
+    """Where the spans of this attempt hang."""
+    return TraceContext(job.trace.trace_id, attempt_span_id(job.id, job.attempt), job.trace.span_id)

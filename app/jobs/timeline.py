@@ -2,27 +2,60 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from itertools import groupby
 from typing import Any
 
 import asyncpg
 import orjson
 
 from app.domain import ids, money
-from app.domain.job import Attempt
+from app.domain.job import Job
+from app.domain.spans import attempt_span_id, limiter_span_id, step_span_id
+from app.gateway.booking import SHOWN_WAIT_S, call_name
+from app.jobs.course import Claim, Course, OwnSpan, own_spans
 from app.jobs.view import time_view
 from app.store.reads import TraceRows
+from app.store.rows import claimed_now
 
 
 def timeline(found: TraceRows) -> dict[str, Any]:
     """`{trace_id, spans}`; every span names its parent, and all times are the recorded ones."""
     job = found.job
-    spans = [_job(found), *_waits(found)]
-    spans += [_attempt(found, attempt) for attempt in job.attempts]
-    spans += [_step(found, row) for row in found.steps]
-    spans += [_call(row) for row in found.calls]
-    spans += [_webhook(found, row) for row in found.deliveries]
+    spans = [_own(found, span) for span in own_spans(course_of(found))]
+    spans += [_step(job, row) for row in found.steps]
+    spans += _forgotten(found)
+    for row in found.calls:
+        spans += [*_limiter(row), _call(row)]
+    spans += [_webhook(job, row) for row in found.deliveries]
     return {"trace_id": job.trace.trace_id, "spans": spans}
+
+
+def course_of(found: TraceRows) -> Course:
+    """What the job went through, from its rows."""
+    job = found.job
+    claims = [
+        Claim(
+            row["n"], row["status"], row["started_at"], row["ended_at"], row["reason"], row["due_at"],
+            row["error_code"], row["cost_nanos"],
+        )
+        for row in found.claims
+    ]  # fmt: skip
+    error = job.error.code if job.error else None
+    if job.claimed_at is not None and claimed_now(job.claimed_at, found.claims):
+        cost = job.attempts[-1].cost_nanos if job.attempts else 0
+        claims.append(Claim(job.attempt, job.status, job.claimed_at, job.ended_at, error=error, cost_nanos=cost))
+    return Course(
+        job.id, job.workflow, job.status, job.reason, error, job.created_at, job.due_at, job.ended_at, job.trace,
+        tuple(claims),
+    )  # fmt: skip
+
+
+def step_place(job: Job, row: asyncpg.Record) -> str:
+    """The span id that a step hangs below: its attempt's, or the job's when it began in an earlier attempt."""
+    began_here = row["span_id"] == step_span_id(job.id, row["attempt"], row["name"], row["key"])
+    return attempt_span_id(job.id, row["attempt"]) if began_here else job.trace.span_id
 
 
 def _span(
@@ -41,72 +74,78 @@ def _span(
     }
 
 
-def _job(found: TraceRows) -> dict[str, Any]:
-    job = found.job
-    return _span(
-        job.trace.span_id, job.trace.parent_span_id, "job", job.workflow, job.created_at, job.ended_at, job.status,
-        version=job.version, lane=job.lane, cost_usd=money.show(job.usage.cost_nanos), calls=job.usage.calls,
-        input_tokens=job.usage.input_tokens, output_tokens=job.usage.output_tokens,
-        input=orjson.Fragment(job.input) if job.input else None,
-        output=orjson.Fragment(job.output) if job.output else None,
-        error=job.error.code if job.error else None,
-    )  # fmt: skip
+def _own(found: TraceRows, span: OwnSpan) -> dict[str, Any]:
+    more: dict[str, Any] = {"error": span.error}
+    if span.kind == "attempt":
+        more |= {"n": span.n, "cost_usd": money.show(span.cost_nanos)}
+    if span.kind == "job":
+        more |= _whole(found.job)
+    return _span(span.id, span.parent_id, span.kind, span.name, span.started_at, span.ended_at, span.status, **more)
 
 
-def _waits(found: TraceRows) -> list[dict[str, Any]]:
-    """The time a job spent unclaimed: before its first attempt and between attempts."""
-    job = found.job
-    spans, since = [], job.created_at
-    for n, attempt in enumerate(job.attempts):
-        if attempt.started_at is not None and attempt.started_at > since:
-            id = ids.derived_span_id(job.id, f"wait-{n}")
-            spans.append(_span(id, job.trace.span_id, "wait", "queued", since, attempt.started_at, "ended"))
-        since = attempt.ended_at or since
-    if not job.status.terminal and job.status != "running":
-        id = ids.derived_span_id(job.id, "wait-now")
-        spans.append(_span(id, job.trace.span_id, "wait", job.reason or "queued", since, None, job.status))
-    return spans
+def _whole(job: Job) -> dict[str, Any]:
+    return {
+        "version": job.version,
+        "lane": job.lane,
+        "cost_usd": money.show(job.usage.cost_nanos),
+        "calls": job.usage.calls,
+        "input_tokens": job.usage.input_tokens,
+        "output_tokens": job.usage.output_tokens,
+        "input": _stored(job.input),
+        "output": _stored(job.output),
+    }
 
 
-def _attempt_id(found: TraceRows, n: int) -> str:
-    return ids.derived_span_id(found.job.id, f"attempt-{n}")
-
-
-def _attempt(found: TraceRows, attempt: Attempt) -> dict[str, Any]:
-    return _span(
-        _attempt_id(found, attempt.n), found.job.trace.span_id, "attempt", f"attempt {attempt.n}", attempt.started_at,
-        attempt.ended_at, attempt.status, n=attempt.n, cost_usd=money.show(attempt.cost_nanos),
-        error=attempt.error.code if attempt.error else None,
-    )  # fmt: skip
-
-
-def _step(found: TraceRows, row: asyncpg.Record) -> dict[str, Any]:
-    name = f"{row['name']}[{row['key']}]" if row["key"] else row["name"]
+def _step(job: Job, row: asyncpg.Record) -> dict[str, Any]:
     span = _span(
-        row["span_id"], _attempt_id(found, row["attempt"]), "step", name, row["started_at"], row["ended_at"],
-        row["status"], step_kind=row["kind"], output=orjson.Fragment(row["output"]) if row["output"] else None,
+        row["span_id"], step_place(job, row), "step", row["name"], row["started_at"], row["ended_at"], row["status"],
+        key=row["key"] or None, step_kind=row["kind"], attempt=row["attempt"], output=_stored(row["output"]),
         error=row["error_code"], error_detail=row["error_detail"],
     )  # fmt: skip
     return {**span, "try": row["tries"]}
 
 
+def _forgotten(found: TraceRows) -> Iterator[dict[str, Any]]:
+    """Steps known only by their calls: a retry by the client forgot their failure, or they never came to an end."""
+    known = {row["span_id"] for row in found.steps}
+    left = sorted((row for row in found.calls if row["step_span_id"] not in known), key=lambda row: row["step_span_id"])
+    for id, group in groupby(left, key=lambda row: row["step_span_id"]):
+        calls = list(group)
+        first = calls[0]
+        start, end = min(row["started_at"] for row in calls), max(row["ended_at"] for row in calls)
+        parent = attempt_span_id(found.job.id, first["attempt"])
+        yield _span(
+            id, parent, "step", first["step"], start, end, "forgotten", key=first["step_key"] or None, step_kind="ask",
+            attempt=first["attempt"],
+        )  # fmt: skip
+
+
+def _limiter(row: asyncpg.Record) -> Iterator[dict[str, Any]]:
+    if row["limiter_wait_s"] >= SHOWN_WAIT_S:
+        start = row["started_at"] - timedelta(seconds=row["limiter_wait_s"])
+        id = limiter_span_id(row["id"])
+        yield _span(id, row["step_span_id"], "wait", "limiter", start, row["started_at"], "ended", pool=row["pool"])
+
+
 def _call(row: asyncpg.Record) -> dict[str, Any]:
     return _span(
-        row["span_id"], row["step_span_id"], "call", f"{row['provider']}/{row['model']}", row["started_at"],
-        row["ended_at"], row["outcome"], call_id=ids.show("call", row["id"]), http_status=row["http_status"],
-        error=row["error_code"], input_tokens=row["input_tokens"], output_tokens=row["output_tokens"],
-        cached_tokens=row["cached_tokens"], cost_usd=money.show(row["cost_nanos"]),
-        limiter_wait_s=round(row["limiter_wait_s"], 6),
-        request=orjson.Fragment(row["request"]) if row["request"] else None,
-        answer=orjson.Fragment(row["answer"]) if row["answer"] else None,
+        row["span_id"], row["step_span_id"], "call", call_name(row["model"]), row["started_at"], row["ended_at"],
+        row["outcome"], call_id=ids.show("call", row["id"]), provider=row["provider"], model=row["model"],
+        http_status=row["http_status"], error=row["error_code"], input_tokens=row["input_tokens"],
+        output_tokens=row["output_tokens"], cached_tokens=row["cached_tokens"], cost_usd=money.show(row["cost_nanos"]),
+        limiter_wait_s=round(row["limiter_wait_s"], 6), request=_stored(row["request"]), answer=_stored(row["answer"]),
     )  # fmt: skip
 
 
-def _webhook(found: TraceRows, row: asyncpg.Record) -> dict[str, Any]:
-    ended = datetime.fromtimestamp(row["at"].timestamp() + row["duration_ms"] / 1000, tz=row["at"].tzinfo)
+def _webhook(job: Job, row: asyncpg.Record) -> dict[str, Any]:
+    ended = row["at"] + timedelta(milliseconds=row["duration_ms"])
     status = "succeeded" if row["error"] is None and 200 <= (row["status_code"] or 0) < 300 else "failed"
     span = _span(
-        row["span_id"], found.job.trace.span_id, "webhook", row["type"], row["at"], ended, status,
+        row["span_id"], job.trace.span_id, "webhook", row["type"], row["at"], ended, status,
         delivery_id=ids.show("dlv", row["id"]), status_code=row["status_code"], error=row["error"],
     )  # fmt: skip
     return {**span, "try": row["n"]}
+
+
+def _stored(body: bytes | None) -> Any:
+    return orjson.Fragment(body) if body else None

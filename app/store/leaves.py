@@ -55,7 +55,10 @@ class Leave:
         return END_EVENT.get(self.status) or (EventType.JOB_ATTEMPT_FAILED if self.charged else None)
 
 
-_LEAVE = """
+# A job that parks for ever does not fill the table: of more parks than this only the time in all is known.
+_MOST_EPOCHS = 200
+
+_LEAVE = f"""
 with given as (
     select * from unnest(
         $1::uuid[], $2::int[], $3::text[], $4::text[], $5::timestamptz[], $6::uuid[], $7::bytea[], $8::text[],
@@ -72,11 +75,14 @@ with given as (
     order by j.id for no key update of j
 ), ended as (
     insert into attempts (
-        job_id, n, epoch, status, error_class, error_code, error_detail, error_step, cost_nanos, started_at, ended_at
+        job_id, n, epoch, status, error_class, error_code, error_detail, error_step, cost_nanos, started_at, ended_at,
+        reason, due_at
     )
-    select j.id, j.attempt, j.epoch, 'failed', g.error_class, g.error_code, g.error_detail, g.error_step,
-        g.attempt_cost_nanos, j.claimed_at, clock_timestamp()
-    from jobs j join given g on g.id = j.id where g.charged and j.id in (select id from owned)
+    select j.id, j.attempt, j.epoch, case when g.charged then 'failed' else '{rows.PARKED}' end, g.error_class,
+        g.error_code, g.error_detail, g.error_step, g.attempt_cost_nanos, j.claimed_at, clock_timestamp(), g.reason,
+        g.due_at
+    from jobs j join given g on g.id = j.id
+    where (g.charged or (g.due_at is not null and j.epoch < {_MOST_EPOCHS})) and j.id in (select id from owned)
 ), moved as (
     update jobs j
     set status = g.status, reason = g.reason, worker_id = null, revision = j.revision + 1,
@@ -87,6 +93,7 @@ with given as (
         output_tokens = g.output_tokens, cached_tokens = g.cached_tokens, calls = g.calls, cost_nanos = g.cost_nanos,
         saved_nanos = g.saved_nanos, attempt = j.attempt + g.charged::int,
         attempt_cost_nanos = case when g.charged then 0 else g.attempt_cost_nanos end,
+        claimed_at = case when g.charged then null else j.claimed_at end,
         cancel_requested = false,
         expire_by = case when g.due_at is not null then j.finish_by end,
         ended_at = case when g.due_at is null then clock_timestamp() end,

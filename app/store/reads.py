@@ -85,9 +85,10 @@ class Recent:
 
 @dataclass(frozen=True, slots=True)
 class TraceRows:
-    """What a timeline is drawn from."""
+    """What a timeline is drawn from; `claims` are those that ended before the job, in order."""
 
     job: Job
+    claims: Sequence[asyncpg.Record]
     steps: Sequence[asyncpg.Record]
     calls: Sequence[asyncpg.Record]
     deliveries: Sequence[asyncpg.Record]
@@ -152,10 +153,11 @@ class Reads:
         if job is None:
             return None
         async with self._database.connection() as connection:
+            claims = await connection.fetch(_ATTEMPTS, [job_id])
             steps = await connection.fetch(_STEPS, job_id)
             calls = await connection.fetch(_CALLS, job_id)
             deliveries = await connection.fetch(_DELIVERIES, job_id)
-        return TraceRows(job, steps, calls, deliveries)
+        return TraceRows(job, claims, steps, calls, deliveries)
 
 
 def _of(job_id: UUID, attempts: Sequence[asyncpg.Record]) -> list[asyncpg.Record]:

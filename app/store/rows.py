@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import asyncpg
@@ -12,6 +13,8 @@ from app.domain import canonical
 from app.domain.errors import Disposition, ErrorClass, Failure
 from app.domain.job import Attempt, Job, Reason, Status, TraceContext, Usage
 
+# The status of a row of table attempts that is no attempt: a claim that ended in a park, within an attempt.
+PARKED = "parked"
 # What `job` below needs of table jobs, named j in the statement.
 JOB_COLUMNS = """
     j.id, j.project_id, j.workflow, j.version, j.lane, j.priority, j.status, j.reason, j.epoch, j.revision, j.attempt,
@@ -33,7 +36,7 @@ def job(
     *,
     input: bytes | None,
     output: bytes | None,
-    earlier: Iterable[asyncpg.Record] = (),
+    earlier: Sequence[asyncpg.Record] = (),
     delivery: str | None = None,
 ) -> Job:
     """The job of a row that has JOB_COLUMNS; `earlier` are its rows of table attempts."""
@@ -46,7 +49,7 @@ def job(
         disposition=Disposition(row["disposition"]) if row["disposition"] else None,
         degraded=canonical.load(row["degraded"]) if row["degraded"] else [],
         usage=usage(row),
-        attempts=(*(_ended(attempt) for attempt in earlier), *_current(row)),
+        attempts=_attempts(row, earlier),
         trace=trace(row),
         tags=tuple(orjson.loads(row["tags"])),
         metadata=orjson.loads(row["metadata"]),
@@ -90,16 +93,22 @@ def json_text(value: Any) -> str:
     return orjson.dumps(value).decode()
 
 
-def _current(row: asyncpg.Record) -> tuple[Attempt, ...]:
-    """The row's own attempt, once it was claimed."""
-    if row["claimed_at"] is None:
-        return ()
-    return (
-        Attempt(
-            row["attempt"], row["status"], failure(row), row["attempt_cost_nanos"], row["claimed_at"], row["ended_at"]
-        ),
-    )
+def _attempts(row: asyncpg.Record, earlier: Sequence[asyncpg.Record]) -> tuple[Attempt, ...]:
+    """Ended attempts, and the one that goes on over its parks, or ended with the job."""
+    found: list[Attempt] = []
+    since = None
+    for claim in earlier:
+        since = since or claim["started_at"]
+        if claim["status"] != PARKED:
+            ended_at, cost = claim["ended_at"], claim["cost_nanos"]
+            found.append(Attempt(claim["n"], claim["status"], failure(claim), cost, since, ended_at))
+            since = None
+    if since or claimed_now(row["claimed_at"], earlier):
+        started_at, cost = since or row["claimed_at"], row["attempt_cost_nanos"]
+        found.append(Attempt(row["attempt"], row["status"], failure(row), cost, started_at, row["ended_at"]))
+    return tuple(found)
 
 
-def _ended(row: asyncpg.Record) -> Attempt:
-    return Attempt(row["n"], row["status"], failure(row), row["cost_nanos"], row["started_at"], row["ended_at"])
+def claimed_now(claimed_at: datetime | None, earlier: Sequence[asyncpg.Record]) -> bool:
+    """Whether the job's last claim has no row of its own among the earlier ones: it did not end before the job."""
+    return claimed_at is not None and not (earlier and earlier[-1]["started_at"] == claimed_at)

@@ -22,7 +22,7 @@ def exported() -> Iterator[Collector]:
 
 @pytest.fixture(scope="session")
 def stack(exported: Collector) -> Iterator[Stack]:
-    """Running; tests share it and must not stop its processes."""
+    """Running; tests share it and stop nothing. A test of lost workers has the lane `bulk` for its own."""
     with (
         open_folder() as folder,
         running_stack(
@@ -32,6 +32,6 @@ def stack(exported: Collector) -> Iterator[Stack]:
             OTEL_BSP_SCHEDULE_DELAY="50",
         ) as made,
     ):
-        made.start_worker()
+        made.start_worker("interactive,standard,delivery")
         made.start_api()
         yield made

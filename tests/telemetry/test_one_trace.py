@@ -9,26 +9,12 @@ import pytest
 
 from tests.stack import Stack, until
 from tests.telemetry.collector import Collector, Span
-
-CLIENT = "00f067aa0ba902b7"
-SLACK_S = 0.01
+from tests.telemetry.spans import CLIENT, SLACK_S, exported_trace, timeline, told
 
 
-def submitted(stack: Stack, workflow: str, text: str, **headers: str) -> dict[str, Any]:
-    """A job with a webhook, waited for until the receiver was told."""
-    path = f"/{uuid4().hex}"
-    body = {"input": {"text": text}, "webhook": {"url": stack.hooks.answer(path)}}
-    response = stack.client.post(f"/v1/workflows/{workflow}/jobs", json=body, headers={"Prefer": "wait=20", **headers})
-    assert response.status_code == 201, response.text
-    until(lambda: stack.job(response.json()["id"])["webhook_delivery"] == "succeeded")
-    return {**response.json(), "hook": stack.hooks.received(path)[0]["headers"]}
-
-
-def trace_of(exported: Collector, job: dict[str, Any]) -> list[Span]:
-    """The job's whole trace, once its last span has come."""
-    trace_id = job["trace"]["trace_id"]
-    until(lambda: {"server", "job", "attempt", "webhook"} <= {span.word for span in exported.of(trace_id)})
-    return exported.of(trace_id)
+def trace_of(stack: Stack, exported: Collector, job: dict[str, Any]) -> list[Span]:
+    """The job's whole trace, once it has come."""
+    return exported_trace(exported, job, timeline(stack, job))
 
 
 def one(spans: list[Span], word: str, name: str | None = None) -> Span:
@@ -44,12 +30,12 @@ def trace_id() -> str:
 @pytest.fixture(scope="module")
 def job(stack: Stack, trace_id: str) -> dict[str, Any]:
     stack.provider.clear_calls()
-    return submitted(stack, "busy", f"good {trace_id}", traceparent=f"00-{trace_id}-{CLIENT}-01")
+    return told(stack, "busy", f"good {trace_id}", traceparent=f"00-{trace_id}-{CLIENT}-01")
 
 
 @pytest.fixture(scope="module")
-def spans(exported: Collector, job: dict[str, Any]) -> list[Span]:
-    return trace_of(exported, job)
+def spans(stack: Stack, exported: Collector, job: dict[str, Any]) -> list[Span]:
+    return trace_of(stack, exported, job)
 
 
 def test_the_client_finds_his_own_trace_and_each_span_hangs_in_its_place(
@@ -65,7 +51,7 @@ def test_the_client_finds_his_own_trace_and_each_span_hangs_in_its_place(
     assert (call.parent_id, hook.parent_id) == (steps["step classify"].id, whole.id)
     (seen,) = stack.provider.calls()
     assert seen["traceparent"] == f"00-{trace_id}-{call.id}-01"
-    assert job["hook"]["traceparent"] == f"00-{trace_id}-{hook.id}-01"
+    assert job["hooks"][0]["traceparent"] == f"00-{trace_id}-{hook.id}-01"
 
 
 def test_every_id_is_there_once_and_every_parent_is_in_the_export(spans: list[Span]) -> None:
@@ -96,7 +82,7 @@ def test_names_makers_and_attributes(job: dict[str, Any], spans: list[Span]) -> 
     ]
     for span in spans:
         assert span.error is None
-        if span.word in ("job", "attempt", "step", "wait", "webhook"):
+        if span.word in ("job", "attempt", "step", "webhook"):
             assert span.attributes["laneway.job.id"] == job["id"]
     call, store = one(spans, "call").attributes, one(spans, "step", "step store").attributes
     assert (call["gen_ai.request.model"], call["http.response.status_code"]) == ("small-sim", 200)
@@ -116,8 +102,8 @@ def test_nothing_of_the_content_is_exported(exported: Collector, trace_id: str, 
 def test_without_a_usable_traceparent_the_request_begins_a_trace(
     stack: Stack, exported: Collector, header: str | None
 ) -> None:
-    job = submitted(stack, "busy", uuid4().hex, **({"traceparent": header} if header else {}))
-    spans = trace_of(exported, job)
+    job = told(stack, "busy", uuid4().hex, **({"traceparent": header} if header else {}))
+    spans = trace_of(stack, exported, job)
     assert one(spans, "server").parent_id is None
     assert one(spans, "job").parent_id == one(spans, "server").id
     assert header is None or job["trace"]["trace_id"] not in header
@@ -125,7 +111,7 @@ def test_without_a_usable_traceparent_the_request_begins_a_trace(
 
 def test_a_client_that_does_not_sample_gets_a_whole_trace_all_the_same(stack: Stack, exported: Collector) -> None:
     trace_id = uuid4().hex
-    spans = trace_of(exported, submitted(stack, "busy", trace_id, traceparent=f"00-{trace_id}-{CLIENT}-00"))
+    spans = trace_of(stack, exported, told(stack, "busy", trace_id, traceparent=f"00-{trace_id}-{CLIENT}-00"))
     assert {span.parent_id for span in spans} - {span.id for span in spans} == {CLIENT}
 
 

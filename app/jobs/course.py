@@ -1,0 +1,153 @@
+"""A job's own spans: the job, its attempts, its waits. The timeline shows them, the exporter sends the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+from uuid import UUID
+
+from app.domain.job import Reason, Status, TraceContext
+from app.domain.spans import attempt_span_id, wait_span_id
+
+QUEUED = "queued"
+OVER = "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One claim of the job: while it runs `ended_at` is None. A park says why (`reason`) and until when (`due_at`)."""
+
+    n: int
+    status: str
+    started_at: datetime
+    ended_at: datetime | None
+    reason: str | None = None
+    due_at: datetime | None = None
+    error: str | None = None
+    cost_nanos: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """What a job went through so far; `due_at` is when it last became due."""
+
+    job_id: UUID
+    workflow: str
+    status: Status
+    reason: str | None
+    error: str | None
+    created_at: datetime
+    due_at: datetime
+    ended_at: datetime | None
+    trace: TraceContext
+    claims: tuple[Claim, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OwnSpan:
+    """A span of kind job, attempt or wait; `claims` were made before it ended."""
+
+    kind: str
+    name: str
+    id: str
+    parent_id: str | None
+    status: str
+    started_at: datetime
+    ended_at: datetime | None
+    claims: int
+    error: str | None = None
+    n: int | None = None
+    cost_nanos: int = 0
+
+
+def own_spans(course: Course) -> list[OwnSpan]:
+    """All of them, as far as they have come."""
+    return [_whole(course), *_waits(course), *_attempts(course)]
+
+
+def new_spans(course: Course) -> list[OwnSpan]:
+    """Those that were not there when the job ended before; the job itself, which goes on, is among them again."""
+    old = max((n for n, claim in enumerate(course.claims[:-1], 1) if _retried(claim)), default=0)
+    waits = [span for span in _waits(course) if span.claims >= old]
+    return [_whole(course), *waits, *(span for span in _attempts(course) if span.claims > old)]
+
+
+def _whole(course: Course) -> OwnSpan:
+    place, count = course.trace, len(course.claims)
+    return OwnSpan(
+        "job", course.workflow, place.span_id, place.parent_span_id, course.status, course.created_at, course.ended_at,
+        count, course.error,
+    )  # fmt: skip
+
+
+def _attempts(course: Course) -> Iterator[OwnSpan]:
+    """One for each number; a park or a lost worker does not end an attempt."""
+    count = 0
+    for n, group in groupby(course.claims, key=lambda claim: claim.n):
+        claims = list(group)
+        count += len(claims)
+        last = claims[-1]
+        goes_on = count == len(course.claims) and not _ends(last)
+        status, ended_at = (course.status, course.ended_at) if goes_on else (last.status, last.ended_at)
+        error = course.error if goes_on and course.ended_at else last.error
+        id, cost = attempt_span_id(course.job_id, n), max(claim.cost_nanos for claim in claims)
+        yield OwnSpan(
+            "attempt", f"attempt {n}", id, course.trace.span_id, status, claims[0].started_at, ended_at, count,
+            error, n, cost,
+        )  # fmt: skip
+
+
+def _ends(claim: Claim) -> bool:
+    """Whether the attempt was over with this claim: it failed and was charged, or the job ended."""
+    return claim.status in (Status.SUCCEEDED, Status.FAILED, Status.CANCELED, Status.EXPIRED)
+
+
+def _retried(claim: Claim) -> bool:
+    """Whether the job had ended with this claim, and the client asked for a retry."""
+    return _ends(claim) and claim.reason is None
+
+
+def _waits(course: Course) -> Iterator[OwnSpan]:
+    """The time the job spent unclaimed: before its first claim, between claims, since the last one."""
+    before: Claim | None = None
+    for count, claim in enumerate(course.claims):
+        yield from _gap(course, before, claim.started_at, count, claim.n)
+        before = claim
+    if before is None or (before.ended_at is not None and before.ended_at != course.ended_at):
+        yield from _gap(course, before, course.ended_at, len(course.claims), None)
+
+
+def _gap(course: Course, before: Claim | None, until: datetime | None, count: int, n: int | None) -> Iterator[OwnSpan]:
+    """First what the job waited for, then its time in the queue."""
+    since, due_at, reason = _beginning(course, before, count)
+    if since is None or (until is not None and until <= since):
+        return
+    within = before is not None and not _ends(before) and n in (None, before.n)
+    parent = attempt_span_id(course.job_id, before.n) if before and within else course.trace.span_id
+    status = course.status if until is None else OVER
+
+    def wait(name: str, start: datetime, end: datetime | None) -> OwnSpan:
+        id = wait_span_id(course.job_id, count, name)
+        return OwnSpan("wait", name, id, parent, status, start, end, count)
+
+    if reason is not None and due_at > since:
+        yield wait(reason, since, None if until is None else min(due_at, until))
+        if until is not None and until > due_at:
+            yield wait(QUEUED, due_at, until)
+    else:
+        yield wait(QUEUED, since, until)
+
+
+def _beginning(course: Course, before: Claim | None, count: int) -> tuple[datetime | None, datetime, str | None]:
+    """When a wait began, when the job became due again, and why it had to wait until then."""
+    if before is None:
+        first = len(course.claims) <= 1 and all(claim.due_at is None for claim in course.claims)
+        scheduled = first and course.due_at > course.created_at
+        return course.created_at, course.due_at, Reason.RUN_AT if scheduled else None
+    if _retried(before):
+        # The client asked for a retry after the end; when he did is known only of the last time.
+        return course.due_at if count >= len(course.claims) - 1 else None, course.due_at, None
+    ended_at = before.ended_at or course.created_at
+    return ended_at, before.due_at or ended_at, before.reason

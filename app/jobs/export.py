@@ -1,0 +1,86 @@
+"""Sends a job's own spans to the collector once the job has ended, whoever ended it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from app.domain import ids
+from app.domain.job import Claimed, TraceContext
+from app.jobs.course import Claim, Course, OwnSpan, new_spans
+from app.jobs.timeline import course_of, step_place
+from app.store.announce import Moved
+from app.store.database import StoreAway
+from app.store.reads import Reads, TraceRows
+from app.telemetry import names
+from app.telemetry.logs import log
+from app.telemetry.traces import SpanRecord, Tracing
+
+
+class Export:
+    """Exports job, attempts and waits. Steps, calls and webhooks are sent by who makes them, as they end."""
+
+    def __init__(self, reads: Reads, tracing: Tracing) -> None:
+        self._reads = reads
+        self._tracing = tracing
+
+    async def ended(self, moved: Iterable[Moved]) -> None:
+        """Send the spans of those that have ended; a database that is away costs them, and nothing else."""
+        if not self._tracing.exporting:
+            return
+        for move in moved:
+            if move.status.terminal:
+                await self._from_rows(move)
+
+    async def settled(self, job: Claimed, moved: Moved, error: str | None, now: datetime) -> None:
+        """The same for a job that its worker has just settled; without reading it, when this was its only claim."""
+        if job.resumed or not moved.status.terminal or not self._tracing.exporting:
+            await self.ended([moved])
+            return
+        claim = Claim(job.attempt, moved.status, job.claimed_at, now, error=error)
+        course = Course(
+            job.id, job.workflow, moved.status, None, error, job.created_at, job.due_at, now, job.trace, (claim,)
+        )
+        self._send(course, job.version, job.lane)
+
+    async def _from_rows(self, move: Moved) -> None:
+        try:
+            found = await self._reads.trace(move.project_id, move.id)
+        except StoreAway as error:
+            log("export").warning("spans lost", job_id=ids.show("job", move.id), error=str(error))
+            return
+        if found is not None:
+            self._send(course_of(found), found.job.version, found.job.lane)
+            self._send_unfinished(found)
+
+    def _send(self, course: Course, version: str, lane: str) -> None:
+        common = {names.JOB_ID: ids.show("job", course.job_id)}
+        whole = {**common, names.WORKFLOW: course.workflow, names.VERSION: version, names.LANE: lane}
+        for span in new_spans(course):
+            if span.ended_at is not None:
+                self._emit(course, span, whole if span.kind == "job" else common)
+
+    def _emit(self, course: Course, span: OwnSpan, common: dict[str, str]) -> None:
+        attributes: dict[str, str | int | float | bool] = {**common, names.STATUS: span.status}
+        if span.n is not None:
+            attributes[names.ATTEMPT] = span.n
+        place = TraceContext(course.trace.trace_id, span.id, span.parent_id)
+        ended_at = span.ended_at or span.started_at
+        self._tracing.emit(SpanRecord(span.kind, span.name, place, span.started_at, ended_at, attributes, span.error))
+
+    def _send_unfinished(self, found: TraceRows) -> None:
+        """Steps between two tries: nobody else will send them, and their calls hang below them."""
+        for row in found.steps:
+            if row["status"] != "retrying":
+                continue
+            place = TraceContext(found.job.trace.trace_id, row["span_id"], step_place(found.job, row))
+            attributes: dict[str, str | int | float | bool] = {
+                names.JOB_ID: ids.show("job", found.job.id),
+                names.STEP: row["name"],
+                names.TRY: row["tries"],
+                names.STATUS: row["status"],
+            }
+            record = SpanRecord(
+                "step", row["name"], place, row["started_at"], row["ended_at"], attributes, row["error_code"]
+            )
+            self._tracing.emit(record)
