@@ -24,15 +24,19 @@ def project(tmp_path: Path) -> Path:
 
 def make(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     offline = {"PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": "/dev/null", "PIP_FIND_LINKS": ""}
-    environment = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL")}
     return subprocess.run(
         ["make", "--no-print-directory", *words],
         cwd=folder,
-        env={**environment, **offline},
+        env={**plain_environment(), **offline},
         capture_output=True,
         text=True,
         timeout=60,
     )
+
+
+def plain_environment() -> dict[str, str]:
+    """Without what the make that runs these tests tells its children."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
 
 
 def program(path: Path, script: str) -> None:
@@ -76,7 +80,9 @@ def test_the_lock_names_hashes_and_no_host() -> None:
 def test_ci_runs_both_and_fails_with_either(tmp_path: Path, test: int, lint: int, code: int) -> None:
     (tmp_path / ".ci").mkdir()
     shutil.copy(ROOT / ".ci" / "run", tmp_path / ".ci")
-    rules = f"test:\n\t@echo 3 passed; exit {test}\nlint:\n\t@echo linted; exit {lint}\n"
+    rules = f"test:\n\t@echo tested; exit {test}\nlint:\n\t@echo linted; exit {lint}\n"
     (tmp_path / "Makefile").write_text(rules)
-    done = subprocess.run(["bash", ".ci/run"], cwd=tmp_path, capture_output=True, text=True, timeout=30)
-    assert (done.returncode, done.stdout.splitlines()) == (code, ["3 passed", "linted"])
+    done = subprocess.run(
+        ["bash", ".ci/run"], cwd=tmp_path, env=plain_environment(), capture_output=True, text=True, timeout=30
+    )
+    assert (done.returncode, done.stdout.splitlines()) == (code, ["tested", "linted"])
