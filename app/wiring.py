@@ -195,7 +195,7 @@ async def open_worker(runtime: Runtime) -> AsyncIterator[WorkerRuntime]:
         )
         deliver = Deliver(runtime.deliveries, sender, settings.webhooks, clock, tracing)
         strays = Strays(
-            runtime.controls, run, runtime.deliveries, deliver, runtime.process_id, runtime.ring, runtime.wake
+            runtime.controls, claims, run, runtime.deliveries, deliver, runtime.process_id, runtime.ring, runtime.wake
         )
         yield WorkerRuntime(claims, run, strays, deliver)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from uuid import UUID
 
 from app.domain.clock import Clock
@@ -28,6 +28,8 @@ class Heart:
         self._since = float("inf")
         self._beaten = asyncio.Event()
         self._on_cancel: Callable[[Sequence[UUID]], None] = lambda _: None
+        self._on_lost: Callable[[], Awaitable[None]] | None = None
+        self._lost = False
         self._log = log("heart")
 
     @property
@@ -43,6 +45,10 @@ class Heart:
     def on_cancel(self, act: Callable[[Sequence[UUID]], None]) -> None:
         """Call `act` with the running jobs that were told to cancel, at each beat."""
         self._on_cancel = act
+
+    def on_lost(self, act: Callable[[], Awaitable[None]]) -> None:
+        """Await `act` after this process was taken for dead, before it counts as fresh again."""
+        self._on_lost = act
 
     async def may_start(self) -> None:
         """Return once new work may start."""
@@ -72,10 +78,14 @@ class Heart:
     async def _beat(self) -> None:
         beat = await self._workers.beat()
         if not beat.alive:
-            # Somebody declared us dead; our jobs' fences have moved. Join again under the same id.
+            # Somebody declared us dead; our jobs' fences have moved, or will. Join again under the same id.
             self._since = float("inf")
+            self._lost = True
             self._log.warning("lease lost")
             await self._workers.register(self._role, socket.gethostname(), os.getpid(), self._lanes, self._lease_s)
+        if self._lost and self._on_lost is not None:
+            await self._on_lost()
+        self._lost = False
         self._note()
         if beat.canceled:
             self._on_cancel(beat.canceled)

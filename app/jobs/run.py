@@ -25,6 +25,7 @@ from app.engine.run import Run as EngineRun
 from app.gateway.request import ModelGateway
 from app.jobs.export import Export
 from app.jobs.heart import Heart
+from app.jobs.holds import Holds, Owned
 from app.jobs.journal import SqlJournal
 from app.jobs.progress import Progress
 from app.jobs.recover import tell
@@ -59,25 +60,18 @@ class RunParts:
     export: Export
 
 
-@dataclass(slots=True)
-class _Running:
-    task: asyncio.Task[Outcome]
-    canceled: bool = False
-
-
 class Run:
     """The work of a slot. `serve` is called again and again; `cancel` and `stop` reach into what is running."""
 
     def __init__(self, parts: RunParts) -> None:
         self._parts = parts
-        self._running: dict[UUID, _Running] = {}
-        self._held: set[UUID] = set()
+        self._holds = Holds()
         self._log = log("jobs")
 
     @property
-    def held(self) -> frozenset[UUID]:
+    def held(self) -> frozenset[Owned]:
         """The jobs this worker knows that it owns."""
-        return frozenset(self._held)
+        return self._holds.owned
 
     async def serve(self, lane: str) -> bool:
         """Claim and run the lane's next job; False when there is none or this worker may not start work."""
@@ -92,23 +86,23 @@ class Run:
         if job is None:
             return False
         crash_here("job.claimed")
-        self._held.add(job.id)
+        self._holds.add(job)
         self._parts.wake.moved([job.id])
         try:
             with about(job_id=ids.show("job", job.id), trace_id=job.trace.trace_id):
                 await self._run(job)
         finally:
-            self._running.pop(job.id, None)
-            self._held.discard(job.id)
+            self._holds.remove(job)
         return True
 
     def cancel(self, job_ids: Sequence[UUID]) -> None:
         """Interrupt these jobs, if they run here, at their next await."""
-        for job_id in job_ids:
-            running = self._running.get(job_id)
-            if running is not None and not running.canceled:
-                running.canceled = True
-                running.task.cancel()
+        self._holds.cancel(job_ids)
+
+    async def drop_lost(self) -> None:
+        """Stop what this worker lost while it was taken for dead: others run it. Raises StoreAway."""
+        count = self._holds.drop_all_but(frozenset(await self._parts.claims.owned()))
+        self._log.warning("dropped", count=count)
 
     async def _run(self, job: Claimed) -> None:
         account = Account()
@@ -137,9 +131,7 @@ class Run:
         except UnknownWorkflow as error:
             self._log.error("workflow unknown here", workflow=job.workflow, version=job.version, error=str(error))
             return self._parked(Reason.SYSTEM, _UNKNOWN_S, account)
-        task = asyncio.get_running_loop().create_task(perform(workflow, self._engine_run(job, account, base)))
-        self._running[job.id] = _Running(task)
-        return await task
+        return await self._holds.perform(job, perform(workflow, self._engine_run(job, account, base)))
 
     def _engine_run(self, job: Claimed, account: Account, base: Usage) -> EngineRun:
         parts = self._parts
@@ -165,11 +157,13 @@ class Run:
         )
 
     async def _interrupted(self, job: Claimed, account: Account, base: Usage, base_cost: int) -> None:
-        """The task was canceled: by the client, or because this worker stops."""
+        """The task was canceled: by the client, or because this worker stops or has lost the job."""
         await self._book(job, account)
-        running = self._running.get(job.id)
+        hold = self._holds.of(job)
+        if hold.lost:
+            return
         usage, cost = base + account.usage, base_cost + account.usage.cost_nanos
-        if running is not None and running.canceled:
+        if hold.canceled:
             moved = await self._parts.settle.canceled(job, usage, cost)
         else:
             moved = await self._parts.settle.given_back(job, usage, cost)

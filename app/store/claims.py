@@ -52,6 +52,7 @@ select m.id, m.epoch, m.project_id, m.workflow, m.version, m.lane, m.attempt, m.
 from mine m join payloads p on p.id = m.input_id
 order by m.priority desc, m.due_at, m.id
 """
+_OWNED = "select id, epoch from jobs where worker_id = $1 and status = 'running'"
 _COUNT_DUE = f"""
 select count(*) from (
     select 1 from jobs where lane = $1 and {_DUE} and due_at <= now() limit $2
@@ -71,6 +72,11 @@ class Claims:
     async def claim(self, lane: str) -> Claimed | None:
         """The next due job of the lane, now owned by this worker; None when there is none. Raises StoreAway."""
         return await self._coalesce(lane)
+
+    async def owned(self) -> list[tuple[UUID, int]]:
+        """The running jobs that stand under this worker's name, with their epochs."""
+        async with self._database.connection() as connection:
+            return [(row["id"], row["epoch"]) for row in await connection.fetch(_OWNED, self._worker_id)]
 
     async def due(self, lane: str, most: int) -> int:
         """How many jobs of the lane are due and unclaimed, counted up to `most`."""

@@ -117,12 +117,13 @@ set worker_id = null, epoch = j.epoch + 1, revision = revision + 1, deaths = los
 from lost where j.id = lost.id and j.epoch = lost.epoch and j.status = 'running'
 {_RETURN}
 """
+# Holds off a worker that comes back until its jobs are taken, so that it then sees what it has lost.
+_LOCK_WORKERS = "select id, gone_at is null as alive from workers where id = any($1::uuid[]) order by id for update"
 _DEMOTE = f"update jobs set lane = 'bulk' where id = $1 and (status = 'running' or {_in(Verb.CLAIM)})"
 _PROGRESS = """
 update jobs set progress_percent = $3, progress_step = $4, revision = revision + 1
 where id = $1 and epoch = $2 and status = 'running' returning revision
 """
-_OWNED = "select id from jobs where worker_id = $1 and status = 'running'"
 _READ = "select status, revision from jobs where id = $1 and project_id = $2 for update"
 
 
@@ -177,18 +178,19 @@ class Controls:
         async with self._database.transaction() as connection:
             return await self._announced(connection, await connection.fetch(_EXPIRE))
 
-    async def owned(self, worker_id: UUID) -> list[UUID]:
-        """The running jobs that stand under this worker's name."""
-        async with self._database.connection() as connection:
-            return [row["id"] for row in await connection.fetch(_OWNED, worker_id)]
-
     async def recover(
         self, worker_ids: Sequence[UUID], *, died: bool, job_ids: Sequence[UUID] | None = None
     ) -> list[Moved]:
-        """Take back the running jobs of these workers, or only `job_ids`; `died` counts a death against each."""
+        """Take back the running jobs of these workers, or only `job_ids`; `died` counts a death against each.
+
+        A worker that died and is back by now keeps what it has.
+        """
         only = list(job_ids) if job_ids is not None else None
         async with self._database.transaction() as connection:
-            return await self._announced(connection, await connection.fetch(_RECOVER, list(worker_ids), died, only))
+            rows = await connection.fetch(_LOCK_WORKERS, list(worker_ids)) if died else []
+            back = {row["id"] for row in rows if row["alive"]}
+            dead = [worker_id for worker_id in worker_ids if worker_id not in back]
+            return await self._announced(connection, await connection.fetch(_RECOVER, dead, died, only))
 
     async def _announced(self, connection: Connection, found: list[asyncpg.Record]) -> list[Moved]:
         moved = [_moved(row) for row in found]

@@ -41,8 +41,9 @@ with mine as (
 select id from mine
 """
 _RECOVER = """
-update deliveries set worker_id = null, epoch = epoch + 1, next_at = clock_timestamp()
+update deliveries d set worker_id = null, epoch = epoch + 1, next_at = clock_timestamp()
 where worker_id = any($1::uuid[])
+    and not exists (select 1 from workers w where w.id = d.worker_id and w.gone_at is null)
 """
 _OWNED = "select id from deliveries where worker_id = $1"
 _GIVE_BACK = """
