@@ -16,6 +16,7 @@ import httpx
 import orjson
 
 _ADDRESS = re.compile(r"listening on (http://\S+)")
+ANTHROPIC_HEADERS = {"anthropic-version": "2023-06-01"}
 _START_S = 20.0
 _STOP_S = 5.0
 
@@ -51,6 +52,21 @@ class ProviderProcess:
         """One chat call with one user message. Raises httpx.HTTPError where the connection fails."""
         body = chat_body(content, model=model, schema=schema, **fields)
         return self.http.post("/v1/chat/completions", json=body, headers=headers, timeout=timeout_s)
+
+    def messages(
+        self,
+        content: str,
+        *,
+        model: str = "mini-1",
+        schema: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float = 10.0,
+        **fields: Any,
+    ) -> httpx.Response:
+        """The same by Anthropic's protocol."""
+        body = messages_body(content, model=model, schema=schema, **fields)
+        sent = {**ANTHROPIC_HEADERS, **(headers or {})}
+        return self.http.post("/v1/messages", json=body, headers=sent, timeout=timeout_s)
 
     def set_faults(self, **faults: Any) -> None:
         """Switches faults: the settings at start with these changes."""
@@ -106,6 +122,17 @@ def chat_body(
     if schema is not None:
         named = {"name": "answer", "strict": True, "schema": schema}
         body["response_format"] = {"type": "json_schema", "json_schema": named}
+    return body
+
+
+def messages_body(
+    content: str, *, model: str = "mini-1", schema: Mapping[str, Any] | None = None, **fields: Any
+) -> dict[str, Any]:
+    """The same by Anthropic's protocol."""
+    turn = {"role": "user", "content": content}
+    body: dict[str, Any] = {"model": model, "max_tokens": 4096, "messages": [turn], **fields}
+    if schema is not None:
+        body["output_config"] = {"format": {"type": "json_schema", "schema": schema}}
     return body
 
 

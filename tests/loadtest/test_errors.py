@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from app.loadtest.provider.fault import ERROR_KINDS
-from tests.loadtest.provider_process import ProviderProcess, content_of
+from tests.loadtest.provider_process import ProviderProcess, chat_body, content_of
 
 _SCHEMA = {"type": "object", "properties": {"label": {"enum": ["a", "b"]}}, "required": ["label"]}
 _REFUSALS = {
@@ -19,12 +19,19 @@ _REFUSALS = {
     "invalid_request": (400, "invalid_value"),
     "context_length_exceeded": (400, "context_length_exceeded"),
 }
-_CUTS = {"timeout": httpx.ReadTimeout, "reset": httpx.ReadError, "truncated_body": httpx.RemoteProtocolError}
+_CUTS = {
+    "timeout": httpx.ReadTimeout,
+    "reset": httpx.ReadError,
+    "truncated_body": httpx.RemoteProtocolError,
+    "stalled": httpx.ReadTimeout,
+}
+# Kinds that leave a call without a stream whole; as streams they have tests of their own.
+_HARMLESS = ("no_end", "error_event", "no_usage")
 _SPOILED = {"truncated": "length", "content_filter": "content_filter", "bad_json": "stop"}
 
 
 def test_every_kind_is_tested_here() -> None:
-    assert sorted([*_REFUSALS, *_CUTS, *_SPOILED]) == sorted(ERROR_KINDS)
+    assert sorted([*_REFUSALS, *_CUTS, *_SPOILED, *_HARMLESS, "trickle"]) == sorted(ERROR_KINDS)
 
 
 @pytest.mark.parametrize("kind", _REFUSALS)
@@ -40,7 +47,7 @@ def test_refusals(provider: ProviderProcess, kind: str) -> None:
 def test_cut_connections(provider: ProviderProcess, kind: str) -> None:
     provider.set_faults(error_rates={kind: 1})
     with pytest.raises(_CUTS[kind]):
-        provider.chat("hello", timeout_s=0.2 if kind == "timeout" else 10)
+        provider.chat("hello", timeout_s=0.2 if kind in ("timeout", "stalled") else 10)
     assert provider.stats()["by_outcome"] == {kind: 1}
     assert provider.stats()["in_flight"] == 0
     provider.reset_faults()
@@ -55,6 +62,26 @@ def test_spoiled_answers(provider: ProviderProcess, kind: str) -> None:
         assert response.json()["choices"][0]["finish_reason"] == _SPOILED[kind]
         assert not _fits(content_of(response))
     assert provider.stats()["by_outcome"] == {kind: 12}
+
+
+@pytest.mark.parametrize("kind", _HARMLESS)
+def test_kinds_that_leave_the_answer_whole(provider: ProviderProcess, kind: str) -> None:
+    whole = provider.chat("hello").json()
+    provider.set_faults(error_rates={kind: 1})
+    body = provider.chat("hello").json()
+    assert body["choices"] == whole["choices"]
+    assert ("usage" in body) == (kind != "no_usage")
+    (_, call) = provider.calls()
+    assert (call["outcome"], call["complete"]) == (kind if kind == "no_usage" else "ok", True)
+
+
+def test_a_trickle_comes_byte_by_byte(provider: ProviderProcess) -> None:
+    provider.set_faults(error_rates={"trickle": 1})
+    with provider.http.stream("POST", "/v1/chat/completions", json=chat_body("hello"), timeout=5) as response:
+        parts = [part for part, _ in zip(response.iter_raw(), range(6), strict=False)]
+    assert len(parts[0]) == int(response.headers["content-length"]) // 2
+    assert [len(part) for part in parts[1:]] == [1] * 5
+    assert provider.stats()["by_outcome"] == {"trickle": 1}
 
 
 def _fits(content: str) -> bool:

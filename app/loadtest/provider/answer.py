@@ -9,7 +9,7 @@ from app.loadtest.provider.draw import Draw
 from app.loadtest.provider.fault import ErrorKind
 from app.loadtest.provider.schema import resolve
 from app.loadtest.provider.truth import Accuracy, Truth
-from app.loadtest.provider.usage import cached_tokens, count_tokens, cut_to_tokens
+from app.loadtest.provider.usage import cacheable_tokens, count_tokens, cut_to_tokens
 from app.loadtest.provider.value import make_value
 from app.loadtest.provider.words import sentence
 
@@ -45,13 +45,16 @@ def make_reply(ask: Ask, content: str, kind: ErrorKind | None, draw: Draw, ordin
     content, finish = _spoiled(content, kind, draw.sub("spoil"))
     if ask.max_tokens is not None and count_tokens(len(content)) > ask.max_tokens:
         content, finish = cut_to_tokens(content, ask.max_tokens), "length"
+    in_cache = cacheable_tokens(ask.prompt_tokens) if ask.cacheable else 0
     return Reply(
         id=draw.sub("id").hex(24),
         content=content,
         finish=finish,
         prompt_tokens=ask.prompt_tokens,
         completion_tokens=count_tokens(len(content)),
-        cached_tokens=cached_tokens(ask.prompt_tokens, ordinal),
+        cached_tokens=in_cache if ordinal else 0,
+        written_tokens=0 if ordinal else in_cache,
+        counted=ask.counted and kind != "no_usage",
     )
 
 

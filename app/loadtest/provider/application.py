@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.loadtest.provider.answer import Model
+from app.loadtest.provider.anthropic_messages import AnthropicMessages
 from app.loadtest.provider.calls import CallLog, Journal
 from app.loadtest.provider.control import Control
 from app.loadtest.provider.dialect import Dialect, Refusal
@@ -18,6 +19,7 @@ from app.loadtest.provider.script import AnswerScript
 from app.loadtest.provider.visit import Reception
 
 _DEFAULT_MODELS = ["mini-1", "big-1"]
+_OPENAI, _ANTHROPIC = "/v1/chat/completions", "/v1/messages"
 
 
 class Application:
@@ -33,7 +35,7 @@ class Application:
         self.reception = Reception(Planner(options.seed, door, board, script, model), log)
         self._control = Control(board, script, log)
         self._openai = OpenAIChat()
-        self._dialects: dict[str, Dialect] = {"/v1/chat/completions": self._openai}
+        self._dialects: dict[str, Dialect] = {_OPENAI: self._openai, _ANTHROPIC: AnthropicMessages()}
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         """Serves one request."""
@@ -63,7 +65,9 @@ class Application:
             await self._refuse(exchange, WRONG_KEY)
 
     async def _refuse(self, exchange: Exchange, refusal: Refusal) -> None:
-        await exchange.answer(refusal.status, self._openai.error(refusal))
+        dialect = self._dialects[_ANTHROPIC if exchange.path.startswith(_ANTHROPIC) else _OPENAI]
+        own = dialect.own(refusal)
+        await exchange.answer(own.status, dialect.error(own))
 
 
 def _journal(options: Options) -> Journal:

@@ -8,7 +8,10 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call. `ended_at`, `status` and `outcome` are None while it runs; `status` stays None without an answer."""
+    """One call. `ended_at`, `status` and `outcome` are None while it runs; `status` stays None without an answer.
+
+    `completion_tokens` are those that were sent; `complete`: the answer was sent to its end.
+    """
 
     n: int
     arrived_at: datetime
@@ -17,10 +20,13 @@ class Call:
     idempotency_key: str | None
     traceparent: str | None
     prompt_tokens: int
+    dialect: str = "openai"
+    streamed: bool = False
     ended_at: datetime | None = None
     status: int | None = None
     outcome: str | None = None
     completion_tokens: int = 0
+    complete: bool = False
     client_disconnected: bool = False
 
 
@@ -31,6 +37,7 @@ class Ending:
     outcome: str
     status: int | None = None
     completion_tokens: int = 0
+    complete: bool = False
     client_disconnected: bool = False
 
 
@@ -72,13 +79,16 @@ class CallLog:
         prompt_tokens: int = 0,
         idempotency_key: str | None = None,
         traceparent: str | None = None,
+        dialect: str = "openai",
+        streamed: bool = False,
     ) -> Call:
         """Writes down a call that has just arrived."""
         self._last += 1
         self._count += 1
         self._in_flight += 1
         self._most_in_flight = max(self._most_in_flight, self._in_flight)
-        call = Call(self._last, datetime.now(UTC), model, item, idempotency_key, traceparent, prompt_tokens)
+        known = (model, item, idempotency_key, traceparent, prompt_tokens, dialect, streamed)
+        call = Call(self._last, datetime.now(UTC), *known)
         self._calls[call.n] = call
         self._drop_oldest()
         self._journal.write("arrived", call)
@@ -92,6 +102,7 @@ class CallLog:
             status=ending.status,
             outcome=ending.outcome,
             completion_tokens=ending.completion_tokens,
+            complete=ending.complete,
             client_disconnected=ending.client_disconnected,
         )
         self._in_flight -= 1

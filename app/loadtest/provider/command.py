@@ -24,6 +24,7 @@ def simulate(
     models: flags.Models = None,
     api_key: flags.ApiKey = None,
     latency: flags.Latency = "lognormal(60,200)",
+    first_token: flags.FirstToken = 0.25,
     error_rate: flags.ErrorRate = None,
     rpm: flags.Rpm = None,
     tpm: flags.Tpm = None,
@@ -37,10 +38,11 @@ def simulate(
     fsync: flags.Fsync = False,
     keep_calls: flags.KeepCalls = 200_000,
 ) -> None:
-    """Serve a simulated AI provider over HTTP (OpenAI chat). Its answers are made up; /sim/ steers it while it runs."""
+    """Serve a simulated AI provider over HTTP (OpenAI chat, Anthropic Messages). Its answers are made up."""
     error_rates = _checked("--error-rate", lambda: read_shares(error_rate or []))
     limits = {"rpm": rpm, "tpm": tpm, "max_in_flight": max_in_flight, "window": window, "burst_s": burst_s}
-    faults = _faults({"error_rates": error_rates, "latency": latency, "limit_headers": limit_headers, **limits})
+    pace = {"latency": latency, "first_token": first_token}
+    faults = _faults({"error_rates": error_rates, "limit_headers": limit_headers, **pace, **limits})
     names = tuple(name for text in models or [] for name in text.split(",") if name)
     known = Truth({}) if truth is None else _checked("--truth", lambda: load_truth(truth))
     shares = Accuracy(_checked("--accuracy", lambda: read_shares(accuracy or [])))

@@ -11,6 +11,8 @@ from app.loadtest.provider.dialect import Headers
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+_JSON = (b"content-type", b"application/json")
+_EVENT_STREAM = ((b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache"))
 
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
@@ -62,13 +64,20 @@ class Exchange:
 
     async def answer(self, status: int, body: bytes, headers: Headers = ()) -> None:
         """Sends a whole JSON answer."""
-        await self._start(status, len(body), headers)
-        await self._send({"type": "http.response.body", "body": body})
+        await self.start(status, headers, len(body))
+        await self.send_part(body, more=False)
 
-    async def answer_half(self, status: int, body: bytes, headers: Headers = ()) -> None:
-        """Announces the whole answer, sends half of it and closes the connection."""
-        await self._start(status, len(body), headers)
-        await self._send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
+    async def start(self, status: int, headers: Headers, length: int | None) -> None:
+        """Starts an answer: a JSON body of this length, or a stream of events where its length is None."""
+        own = _EVENT_STREAM if length is None else (_JSON, (b"content-length", b"%d" % length))
+        await self._send({"type": "http.response.start", "status": status, "headers": own + headers})
+
+    async def send_part(self, data: bytes, more: bool) -> None:
+        """Sends the next part of the body; `more` says whether another follows."""
+        await self._send({"type": "http.response.body", "body": data, "more_body": more})
+
+    async def close(self) -> None:
+        """Closes the connection in the middle of an answer, without a reset."""
         self._transport.close()
         await self.client_leaves()
 
@@ -97,7 +106,3 @@ class Exchange:
         except TimeoutError:
             return
         raise ClientGone
-
-    async def _start(self, status: int, length: int, headers: Headers) -> None:
-        own = ((b"content-type", b"application/json"), (b"content-length", b"%d" % length))
-        await self._send({"type": "http.response.start", "status": status, "headers": own + headers})

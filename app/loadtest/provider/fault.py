@@ -23,9 +23,20 @@ ErrorKind = Literal[
     "invalid_request",
     "context_length_exceeded",
     "content_filter",
+    "stalled",
+    "trickle",
+    "no_usage",
+    "no_end",
+    "error_event",
 ]
 ERROR_KINDS: tuple[str, ...] = get_args(ErrorKind)
-CONTENT_KINDS: frozenset[str] = frozenset({"truncated", "bad_json", "content_filter", "truncated_body"})
+# Kinds of an answer that comes, but spoiled or not whole.
+CONTENT_KINDS: frozenset[str] = frozenset({
+    "truncated", "bad_json", "content_filter", "truncated_body", "stalled", "trickle", "no_usage", "no_end",
+    "error_event",
+})  # fmt: skip
+# Kinds that only a stream can meet; they leave other calls alone.
+STREAM_KINDS: frozenset[str] = frozenset({"no_end", "error_event"})
 Down = Literal["refuse", "503", "hang"]
 LimitHeaders = Literal["none", "retry-after", "full"]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -39,6 +50,8 @@ class FaultSettings(BaseModel):
 
     error_rates: dict[ErrorKind, Share] = {}
     latency: str = "lognormal(60,200)"
+    # Of a stream: the share of its latency before the first token; the rest passes evenly from token to token.
+    first_token: Share = 0.25
     rpm: Count | None = None
     tpm: Count | None = None
     max_in_flight: Count | None = None

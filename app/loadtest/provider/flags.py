@@ -17,6 +17,12 @@ Models = Annotated[
 ]
 ApiKey = Annotated[str | None, typer.Option(help="Answer 401 to any other key.")]
 Latency = Annotated[str, typer.Option(help=f"How long answers take: {SYNTAX}.")]
+FirstToken = Annotated[
+    float,
+    typer.Option(
+        min=0, max=1, help="Streams: the share of the latency before the first token; the rest is for the tokens."
+    ),
+]
 ErrorRate = Annotated[list[str] | None, typer.Option(help=f"KIND=SHARE, repeatable. Kinds: {', '.join(ERROR_KINDS)}.")]
 Rpm = Annotated[int | None, typer.Option(min=1, help="Requests a minute; 429 above.")]
 Tpm = Annotated[int | None, typer.Option(min=1, help="Tokens a minute (prompt + max_tokens); 429 above.")]

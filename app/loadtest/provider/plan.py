@@ -1,23 +1,23 @@
 """What will happen to a call: wait, act on the connection, send this body, say this in the log."""
 
-import math
 from dataclasses import dataclass
 from enum import Enum
 
 from app.loadtest.provider.answer import make_reply
 from app.loadtest.provider.calls import Ending
-from app.loadtest.provider.dialect import Ask, Dialect, Headers, Refusal
+from app.loadtest.provider.delivery import Delivery, body_delivery, event_delivery
+from app.loadtest.provider.dialect import Ask, Dialect, Headers, Refusal, Reply, retry_after
 from app.loadtest.provider.draw import Draw
-from app.loadtest.provider.fault import ErrorKind, Regime
+from app.loadtest.provider.fault import STREAM_KINDS, ErrorKind, Regime
 from app.loadtest.provider.limit import Denial, Hold
-from app.loadtest.provider.refusals import BY_KIND, bad_schema, over_limit
+from app.loadtest.provider.refusals import BY_KIND, IN_STREAM, bad_schema, over_limit
 
 
 class Act(Enum):
     """What is done with the connection once the latency has passed."""
 
     ANSWER = "answer"
-    HALF = "half"
+    DELIVER = "deliver"
     RESET = "reset"
     HANG = "hang"
 
@@ -36,7 +36,10 @@ class Admission:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What will happen; `ending` is what the log will say, `tokens` what the limits will be charged."""
+    """What will happen; `ending` is what the log will say where nothing comes between.
+
+    An answer that comes in parts is in `delivery`, any other in `body`.
+    """
 
     act: Act
     ending: Ending
@@ -44,7 +47,8 @@ class Plan:
     body: bytes = b""
     headers: Headers = ()
     admission: Admission | None = None
-    tokens: int = 0
+    prompt_tokens: int = 0
+    delivery: Delivery | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,16 +82,35 @@ class Turn:
 
     def answers(self, content: str, kind: ErrorKind | None) -> Plan:
         """The plan of an answer, spoiled by an error kind or not."""
+        kind = None if kind in STREAM_KINDS and not self.ask.stream else kind
         reply = make_reply(self.ask, content, kind, self.draw, self.ordinal)
+        return self._streamed(reply, kind) if self.ask.stream else self._whole(reply, kind)
+
+    def _whole(self, reply: Reply, kind: ErrorKind | None) -> Plan:
+        body = self.dialect.reply(self.ask, reply)
+        delivery = body_delivery(body, kind, reply.completion_tokens)
+        return self._answer(reply, kind, self.delay_s, body, delivery)
+
+    def _streamed(self, reply: Reply, kind: ErrorKind | None) -> Plan:
+        error = self.dialect.error_event(self.dialect.own(IN_STREAM))
+        first_s = self.delay_s * self.admission.regime.settings.first_token
+        events = self.dialect.events(self.ask, reply)
+        return self._answer(reply, kind, first_s, b"", event_delivery(events, kind, error, self.delay_s - first_s))
+
+    def _answer(
+        self, reply: Reply, kind: ErrorKind | None, delay_s: float, body: bytes, delivery: Delivery | None
+    ) -> Plan:
         outcome = kind or ("length" if reply.finish == "length" else "ok")
+        complete = delivery is None or delivery.complete
         return Plan(
-            act=Act.HALF if kind == "truncated_body" else Act.ANSWER,
-            ending=Ending(outcome, 200, reply.completion_tokens),
-            delay_s=self.delay_s,
-            body=self.dialect.reply(self.ask, reply),
+            act=Act.ANSWER if delivery is None else Act.DELIVER,
+            ending=Ending(outcome, 200, reply.completion_tokens, complete),
+            delay_s=delay_s,
+            body=body,
             headers=limit_headers(self.dialect, self.admission.regime, self.now),
             admission=self.admission,
-            tokens=reply.prompt_tokens + reply.completion_tokens,
+            prompt_tokens=reply.prompt_tokens,
+            delivery=delivery,
         )
 
 
@@ -99,8 +122,9 @@ def refusal_plan(
     admission: Admission | None = None,
 ) -> Plan:
     """The plan of an error answer."""
-    ending = Ending(refusal.outcome, refusal.status)
-    return Plan(Act.ANSWER, ending, delay_s, dialect.error(refusal), headers, admission)
+    own = dialect.own(refusal)
+    ending = Ending(own.outcome, own.status, complete=True)
+    return Plan(Act.ANSWER, ending, delay_s, dialect.error(own), headers, admission)
 
 
 def denial_plan(dialect: Dialect, regime: Regime, denial: Denial, now: float) -> Plan:
@@ -112,11 +136,6 @@ def denial_plan(dialect: Dialect, regime: Regime, denial: Denial, now: float) ->
 def limit_headers(dialect: Dialect, regime: Regime, now: float, wait_s: float | None = None) -> Headers:
     """The limit headers of the regime; `wait_s` adds when to come again, in seconds."""
     kind = regime.settings.limit_headers
-    if kind == "none":
-        return ()
-    wait: Headers = () if wait_s is None else ((b"retry-after", b"%d" % math.ceil(wait_s)),)
-    if kind == "retry-after":
-        return wait
-    if wait_s is not None:
-        wait += ((b"retry-after-ms", b"%d" % math.ceil(wait_s * 1000)),)
-    return dialect.limit_headers(regime.gate.standings(regime.limits, now)) + wait
+    if kind == "full":
+        return dialect.limit_headers(regime.gate.standings(regime.limits, now), wait_s)
+    return retry_after(wait_s) if kind == "retry-after" else ()

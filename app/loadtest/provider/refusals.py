@@ -1,4 +1,7 @@
-"""The error answers of the provider, in OpenAI's words for status, type and code; messages are the simulator's own."""
+"""The error answers of the provider, in OpenAI's words for status, type and code; messages are the simulator's own.
+
+Each dialect puts them into its own words.
+"""
 
 from app.loadtest.provider.dialect import Refusal
 from app.loadtest.provider.fault import ErrorKind
@@ -27,6 +30,8 @@ BY_KIND: dict[ErrorKind, Refusal] = {
     ),
 }
 
+# The error in the middle of a stream.
+IN_STREAM = Refusal("error_event", 529, "Simulated: overloaded in mid-stream.", "server_error", "overloaded_error")
 UNAVAILABLE = Refusal("down_503", 503, "Simulated: the service is down.", "service_unavailable")
 WRONG_KEY = Refusal("invalid_api_key", 401, "Incorrect API key provided.", _INVALID, "invalid_api_key")
 BODY_TOO_LARGE = Refusal("bad_request", 413, "The request body is too large.", _INVALID, "request_too_large")

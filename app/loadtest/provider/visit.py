@@ -4,13 +4,16 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import replace
 
 from app.loadtest.provider.calls import Call, CallLog, Ending
+from app.loadtest.provider.delivery import Delivery, End
 from app.loadtest.provider.dialect import Ask, Dialect, Refused
 from app.loadtest.provider.exchange import BodyTooLarge, ClientGone, Exchange
 from app.loadtest.provider.plan import Act, Plan
 from app.loadtest.provider.planner import Arrival, Planner
 from app.loadtest.provider.refusals import BODY_TOO_LARGE
+from app.loadtest.provider.sending import Sending
 
 
 class Reception:
@@ -66,6 +69,8 @@ class Reception:
             prompt_tokens=ask.prompt_tokens if ask else 0,
             idempotency_key=exchange.text_header(b"idempotency-key"),
             traceparent=exchange.text_header(b"traceparent"),
+            dialect=arrival.dialect.name,
+            streamed=ask.stream if ask else False,
         )
 
     async def _carry_out(self, plan: Plan, exchange: Exchange) -> Ending:
@@ -74,22 +79,35 @@ class Reception:
                 await exchange.wait(plan.delay_s)
         except ClientGone:
             return self._left("client_disconnected")
+        if plan.delivery is not None:
+            return await self._deliver(plan, plan.delivery, exchange)
         await _ACTS[plan.act](exchange, plan)
         return self._left(plan.ending.outcome) if plan.act is Act.HANG else plan.ending
+
+    async def _deliver(self, plan: Plan, delivery: Delivery, exchange: Exchange) -> Ending:
+        """What was sent counts, however it ended; a kind of error that had its way keeps its name in the log."""
+        sending = Sending(exchange, delivery)
+        try:
+            await sending.run(plan.ending.status or 200, plan.headers)
+        except ClientGone:
+            outcome = plan.ending.outcome if delivery.end in (End.STALL, End.DRIP) else "client_disconnected"
+            return replace(self._left(outcome), status=plan.ending.status, completion_tokens=sending.tokens)
+        return replace(plan.ending, completion_tokens=sending.tokens)
 
     def _left(self, outcome: str) -> Ending:
         return Ending("stopped" if self._stopping else outcome, client_disconnected=not self._stopping)
 
     def _end(self, call: Call, plan: Plan | None, ending: Ending) -> None:
         if plan is not None and plan.admission is not None:
-            plan.admission.settle(plan.tokens if ending.status == 200 else 0)
+            used = plan.prompt_tokens + ending.completion_tokens
+            plan.admission.settle(used if ending.status == 200 else 0)
         self._log.end(call, ending)
 
 
 async def _arrival(exchange: Exchange, dialect: Dialect) -> Arrival:
     key = dialect.key(exchange.headers)
     try:
-        ask = dialect.read(await exchange.body())
+        ask = dialect.read(exchange.headers, await exchange.body())
     except BodyTooLarge:
         return Arrival(dialect, key, None, BODY_TOO_LARGE)
     except Refused as refused:
@@ -99,10 +117,6 @@ async def _arrival(exchange: Exchange, dialect: Dialect) -> Arrival:
 
 async def _answer(exchange: Exchange, plan: Plan) -> None:
     await exchange.answer(plan.ending.status or 200, plan.body, plan.headers)
-
-
-async def _half(exchange: Exchange, plan: Plan) -> None:
-    await exchange.answer_half(plan.ending.status or 200, plan.body, plan.headers)
 
 
 async def _reset(exchange: Exchange, plan: Plan) -> None:
@@ -115,7 +129,6 @@ async def _hang(exchange: Exchange, plan: Plan) -> None:
 
 _ACTS: dict[Act, Callable[[Exchange, Plan], Awaitable[None]]] = {
     Act.ANSWER: _answer,
-    Act.HALF: _half,
     Act.RESET: _reset,
     Act.HANG: _hang,
 }
