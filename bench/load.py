@@ -1,4 +1,4 @@
-"""A light HTTP/1.1 load generator: prebuilt requests over kept connections, so that it costs less than what it measures."""
+"""A light HTTP load generator: prebuilt requests over kept connections, so that it costs less than what it measures."""
 
 from __future__ import annotations
 

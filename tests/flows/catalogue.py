@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
@@ -98,7 +99,10 @@ async def asks_twice(ctx: Context, question: Question) -> list[str]:
     """Two model calls at once."""
     prompts = [f"<item>{question.text} {side}</item>" for side in ("left", "right")]
     answers = await ctx.gather(
-        *(ctx.ask("classify", model="small", prompt=prompt, output=Answer, key=str(n)) for n, prompt in enumerate(prompts))
+        *(
+            ctx.ask("classify", model="small", prompt=prompt, output=Answer, key=str(n))
+            for n, prompt in enumerate(prompts)
+        )
     )
     return [answer.label for answer in answers]
 
@@ -128,9 +132,8 @@ async def fail(given: Wrong) -> int:
     """Raise what was asked for, until it was raised `times` times."""
     if given.journal:
         note(given.journal, given.kind)
-        with open(given.journal) as lines:
-            if len(lines.readlines()) > given.times:
-                return 1
+        if Path(given.journal).read_text().count("\n") > given.times:
+            return 1
     if given.kind == "kill":
         os.kill(os.getpid(), 9)
     raise {
