@@ -1,0 +1,78 @@
+"""Writes the parts of the pages that come from the code: `python -m docs.generate`; tests compare.
+
+A part stands between `<!-- generated: NAME -->` and `<!-- end -->`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from pathlib import Path
+
+from app.domain.errors import CATALOGUE
+from app.domain.job import TERMINAL, TRANSITIONS, Status
+
+HERE = Path(__file__).parent
+_PART = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def states() -> str:
+    """The job's states and the verbs between them, as a diagram."""
+    moves: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for verb, (before, after) in TRANSITIONS.items():
+        for target in sorted(after):
+            for source in sorted(map(str, before)) or ["[*]"]:
+                moves[source, target].append(verb)
+    lines = [f"    {source} --> {target}: {', '.join(verbs)}" for (source, target), verbs in moves.items()]
+    ends = [f"    {state} --> [*]" for state in Status if state in TERMINAL]
+    return "\n".join(["```mermaid", "stateDiagram-v2", *lines, *ends, "```"])
+
+
+def verbs() -> str:
+    """The same as a table: a row for each verb."""
+    rows = [
+        f"| `{verb}` | {_shown(before) or 'a new job'} | {_shown(after)} |"
+        for verb, (before, after) in TRANSITIONS.items()
+    ]
+    return "\n".join(["| Verb | From | To |", "| --- | --- | --- |", *rows])
+
+
+def errors() -> str:
+    """The catalogue of error codes that are answers."""
+    rows = [_error(code, str(entry.status)) for code, entry in CATALOGUE.items() if entry.status]
+    return "\n".join(["| Status | Code | Title | Retryable |", "| --- | --- | --- | --- |", *rows])
+
+
+def job_errors() -> str:
+    """The codes that stand in `job.error` only."""
+    rows = [_error(code) for code, entry in CATALOGUE.items() if not entry.status]
+    return "\n".join(["| Code | Title | Retryable |", "| --- | --- | --- |", *rows])
+
+
+PARTS = {"states": states, "verbs": verbs, "errors": errors, "job-errors": job_errors}
+
+
+def renewed(text: str) -> str:
+    """The page with its generated parts made anew. Raises KeyError for a part that nobody makes."""
+    return _PART.sub(lambda part: f"{part[1]}{PARTS[part[2]]()}\n{part[3]}", text)
+
+
+def _shown(found: frozenset[Status]) -> str:
+    return ", ".join(f"`{state}`" for state in Status if state in found)
+
+
+def _error(code: str, *more: str) -> str:
+    entry = CATALOGUE[code]
+    return f"| {' | '.join([*more, f'`{code}`', entry.title, 'yes' if entry.retryable else 'no'])} |"
+
+
+def main() -> None:
+    """Renew every page."""
+    for page in sorted(HERE.glob("*.md")):
+        before = page.read_text(encoding="utf-8")
+        if (after := renewed(before)) != before:
+            page.write_text(after, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
