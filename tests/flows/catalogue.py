@@ -132,7 +132,7 @@ async def fail(given: Wrong) -> int:
     """Raise what was asked for, until it was raised `times` times."""
     if given.journal:
         note(given.journal, given.kind)
-        if Path(given.journal).read_text().count("\n") > given.times:
+        if lines_of(given.journal) > given.times:
             return 1
     if given.kind == "kill":
         os.kill(os.getpid(), 9)
@@ -142,6 +142,11 @@ async def fail(given: Wrong) -> int:
         "transient": TransientError("away"),
         "bug": TypeError("a bug"),
     }[given.kind]
+
+
+def lines_of(journal: str) -> int:
+    """How many lines were noted."""
+    return Path(journal).read_text().count("\n")
 
 
 def note(journal: str, line: str) -> None:
