@@ -93,6 +93,7 @@ class Run:
                 await self._run(job)
         finally:
             self._holds.remove(job)
+            self._parts.claims.let_go(job.id)
         return True
 
     def cancel(self, job_ids: Sequence[UUID]) -> None:

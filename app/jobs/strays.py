@@ -53,6 +53,8 @@ class Strays:
         if not jobs:
             return
         job_ids = [job_id for job_id, _ in jobs]
+        for job_id in job_ids:
+            self._claims.let_go(job_id)
         moved = await self._controls.recover([self._worker_id], died=False, job_ids=job_ids)
         log("strays").warning("given back", count=len(moved))
         tell(moved, self._ring, self._wake)

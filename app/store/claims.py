@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from uuid import UUID
 
@@ -15,28 +15,31 @@ from app.domain.job import Claimed, Status, Verb, sources
 from app.store import rows
 from app.store.announce import Moved, RenderBody, announce
 from app.store.coalescer import Coalescer
-from app.store.database import Database
+from app.store.database import Connection, Database
+from app.store.suspect import SUSPECT, Suspects
 
 _DUE = "status in ('" + "', '".join(sources(Verb.CLAIM)) + "')"
 
 # Priorities in turn, so that a claim never wades through high-priority jobs whose time has not come.
 _CLAIM = f"""
 with due as (
-    select found.id
+    select found.id, found.suspect
     from generate_series(9, 0, -1) as level
     cross join lateral (
-        select id from jobs
+        select id, {SUSPECT} as suspect from jobs
         where lane = $1 and priority = level and {_DUE} and due_at <= now()
-            and (expire_by is null or expire_by > now())
+            and (expire_by is null or expire_by > now()) and ($5 or not {SUSPECT})
         order by due_at, id limit $2 for update skip locked
     ) found
     limit $2
+), taken as (
+    select id from due where not suspect union all (select id from due where suspect limit 1)
 ), mine as (
     update jobs j
     set status = 'running', reason = null, epoch = epoch + 1, revision = revision + 1, worker_id = $3,
         claimed_at = clock_timestamp(), expire_by = null,
         started_at = coalesce(started_at, clock_timestamp())
-    from due where j.id = due.id
+    from taken where j.id = taken.id
     returning j.*
 ), told as (
     insert into events (id, project_id, job_id, type, at, revision)
@@ -48,7 +51,7 @@ with due as (
 select m.id, m.epoch, m.project_id, m.workflow, m.version, m.lane, m.attempt, m.revision, m.trace_id, m.span_id,
     m.parent_span_id, m.created_at, m.claimed_at, m.finish_by, m.max_cost_nanos, m.test_mode, m.has_webhook,
     m.due_at, m.input_tokens, m.output_tokens, m.cached_tokens, m.calls, m.cost_nanos, m.saved_nanos,
-    m.attempt_cost_nanos, m.key_id, p.body
+    m.attempt_cost_nanos, m.key_id, p.body, {SUSPECT} as suspect
 from mine m join payloads p on p.id = m.input_id
 order by m.priority desc, m.due_at, m.id
 """
@@ -67,11 +70,16 @@ class Claims:
         self._database = database
         self._worker_id = worker_id
         self._render = render
+        self._suspects = Suspects()
         self._coalesce: Coalescer[str, Claimed | None] = Coalescer(self._flush, linger_s=0.001)
 
     async def claim(self, lane: str) -> Claimed | None:
         """The next due job of the lane, now owned by this worker; None when there is none. Raises StoreAway."""
         return await self._coalesce(lane)
+
+    def let_go(self, job_id: UUID) -> None:
+        """This worker runs the job no more."""
+        self._suspects.let_go(job_id)
 
     async def owned(self) -> list[tuple[UUID, int]]:
         """The running jobs that stand under this worker's name, with their epochs."""
@@ -84,22 +92,29 @@ class Claims:
             return int(await connection.fetchval(_COUNT_DUE, lane, most))
 
     async def _flush(self, lanes: Sequence[str]) -> list[Claimed | None]:
-        asked: dict[str, int] = defaultdict(int)
-        for lane in lanes:
-            asked[lane] += 1
         got: dict[str, list[Claimed]] = {}
-        async with self._database.transaction() as connection:
-            for lane, count in asked.items():
-                event_ids = [ids.uuid7() for _ in range(count)]
-                found = await connection.fetch(_CLAIM, lane, count, self._worker_id, event_ids)
-                got[lane] = [_claimed(row) for row in reversed(found)]
-                hooked = [_started(job) for job in got[lane] if job.has_webhook and not job.resumed]
-                await announce(connection, hooked, SYSTEM_CLOCK.now(), self._render)
+        suspects: list[UUID] = []
+        with self._suspects.looking() as may:
+            async with self._database.transaction() as connection:
+                for lane, count in Counter(lanes).items():
+                    found = await self._take(connection, lane, count, may and not suspects)
+                    suspects += [row["id"] for row in found if row["suspect"]]
+                    got[lane] = [_claimed(row) for row in reversed(found)]
+            self._suspects.hold(suspects)
         return [got[lane].pop() if got[lane] else None for lane in lanes]
 
+    async def _take(self, connection: Connection, lane: str, count: int, suspect: bool) -> list[asyncpg.Record]:
+        """Up to `count` jobs of the lane, one of them on its last life where `suspect` allows it."""
+        event_ids = [ids.uuid7() for _ in range(count)]
+        found = await connection.fetch(_CLAIM, lane, count, self._worker_id, event_ids, suspect)
+        hooked = [_started(row) for row in found if row["has_webhook"] and row["epoch"] == 1]
+        await announce(connection, hooked, SYSTEM_CLOCK.now(), self._render)
+        return found
 
-def _started(job: Claimed) -> Moved:
-    return Moved(job.id, job.project_id, Status.RUNNING, job.revision, job.lane, True, EventType.JOB_STARTED)
+
+def _started(row: asyncpg.Record) -> Moved:
+    what = (row["id"], row["project_id"], Status.RUNNING, row["revision"], row["lane"], True, EventType.JOB_STARTED)
+    return Moved(*what)
 
 
 def _claimed(row: asyncpg.Record) -> Claimed:
