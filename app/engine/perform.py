@@ -27,7 +27,11 @@ _SWALLOWED = (
 
 
 class _RunTimeout(Exception):
-    """The function ran longer than the author or the client allows."""
+    """The function ran longer than the author or, when `by_client`, the client allows."""
+
+    def __init__(self, by_client: bool) -> None:
+        super().__init__()
+        self.by_client = by_client
 
 
 async def perform(workflow: Workflow[Any, Any], run: Run) -> Outcome:
@@ -64,13 +68,14 @@ async def _output(workflow: Workflow[Any, Any], run: Run, steps: Steps) -> bytes
 
 
 async def _bounded(workflow: Workflow[Any, Any], run: Run, context: Context, value: Any) -> Any:
-    scope = asyncio.timeout(_limit_s(workflow, run))
+    left_s = _left_s(run)
+    scope = asyncio.timeout(max(0.0, min(workflow.timeout_s, left_s)))
     try:
         async with scope:
             return await workflow.fn(context, value)
     except TimeoutError as error:
         if scope.expired():
-            raise _RunTimeout from error
+            raise _RunTimeout(by_client=left_s <= workflow.timeout_s) from error
         raise
     except asyncio.CancelledError as error:
         raise_if_canceled(error)
@@ -80,10 +85,6 @@ async def _bounded(workflow: Workflow[Any, Any], run: Run, context: Context, val
 def _left_s(run: Run) -> float:
     """Seconds until the client's deadline."""
     return float("inf") if run.deadline is None else (run.deadline - run.clock.now()).total_seconds()
-
-
-def _limit_s(workflow: Workflow[Any, Any], run: Run) -> float:
-    return max(0.0, min(workflow.timeout_s, _left_s(run)))
 
 
 def _unwrapped(error: BaseException) -> BaseException:
@@ -108,7 +109,7 @@ def _parked(run: Run, suspension: Suspension) -> Parked:
 
 
 def _failed(workflow: Workflow[Any, Any], run: Run, error: BaseException, suspensions: Suspensions) -> Failed | Parked:
-    expired = isinstance(error, _RunTimeout) and _left_s(run) <= 0
+    expired = isinstance(error, _RunTimeout) and error.by_client
     if isinstance(error, _RunTimeout):
         whose = "the client's deadline passed" if expired else f"it ran longer than {workflow.timeout_s:g} s"
         failure = Failure(ErrorClass.TRANSIENT, "run_timeout", whose)

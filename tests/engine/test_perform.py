@@ -179,6 +179,19 @@ async def test_the_client_deadline_expires_the_job(left_s: float) -> None:
     assert (outcome.failure.code, outcome.expired) == ("run_timeout", True)
 
 
+async def test_the_clock_that_ended_the_run_decides_not_the_one_read_afterwards() -> None:
+    """The loop's timer may fire a moment before the wall clock is there: here the wall clock stands still."""
+
+    @workflow("patient", version="1")
+    async def patient(ctx: Context, _: str) -> str:
+        await ctx.step("hang", asyncio.sleep, 30)
+        return "never"
+
+    outcome = await perform(patient, make_run("x", clock=VirtualClock(START), deadline=START + timedelta(seconds=0.05)))
+    assert isinstance(outcome, Failed)
+    assert (outcome.failure.code, outcome.expired) == ("run_timeout", True)
+
+
 async def test_a_canceled_run_raises_and_its_account_stays() -> None:
     asked = asyncio.Event()
 
