@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import os
 import signal
+import threading
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from uuid import UUID
@@ -21,6 +23,8 @@ from app.telemetry.loop import keep_running
 from app.wiring import Runtime, WorkerRuntime, open_runtime, open_worker
 
 DELIVERY = "delivery"
+# How long the process may take to end once it has left everything.
+_THREADS_S = 1.0
 
 
 async def work(settings: Settings, catalogue: Catalogue, lanes: Sequence[str]) -> None:
@@ -29,6 +33,14 @@ async def work(settings: Settings, catalogue: Catalogue, lanes: Sequence[str]) -
     async with open_runtime(settings, catalogue, "work", lanes) as runtime, open_worker(runtime) as parts:
         pools = [_pool(lane, runtime, parts) for lane in lanes]
         await _serve(runtime, parts, pools, stopping)
+    _end_despite_threads()
+
+
+def _end_despite_threads() -> None:
+    """A step in a thread cannot be stopped, and Python would wait for it; its job was given back, so end without it."""
+    timer = threading.Timer(_THREADS_S, os._exit, (0,))
+    timer.daemon = True
+    timer.start()
 
 
 def _stop_signals() -> asyncio.Event:

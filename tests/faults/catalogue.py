@@ -44,6 +44,18 @@ async def trail(ctx: Context, given: Trail) -> Walked:
     return Walked(steps=done, labels=labels)
 
 
+@workflow("blocks", version="1")
+async def blocks(ctx: Context, seconds: float) -> str:
+    """One sync step, which runs in a thread and cannot be interrupted."""
+    return await ctx.step("block", block, seconds)
+
+
+def block(seconds: float) -> str:
+    """Hold a thread."""
+    time.sleep(seconds)
+    return "done"
+
+
 async def walk(journal: str, name: str, n: int, step_s: float, key: str) -> int:
     """One step: the sleep stands for its work."""
     append(journal, StepMark(at=time.time(), name=name, step=n, edge="begin", key=key))
