@@ -11,7 +11,7 @@ from fastapi.telemetry import TelemetryConfig
 
 from app import __version__
 from app.engine.catalogue import Catalogue
-from app.routers import errors, health, jobs, workflows
+from app.routers import errors, health, jobs, openapi, workflows
 from app.routers.requestid import RequestId
 from app.settings import Settings
 from app.telemetry.loop import keep_running
@@ -42,10 +42,12 @@ def create_app(settings: Settings, catalogue: Catalogue) -> FastAPI:
         lifespan=lifespan,
         telemetry=_telemetry(settings),
         separate_input_output_schemas=False,
+        redirect_slashes=False,
     )
     errors.install(app)
     for room in (health, workflows, jobs):
         app.include_router(room.router)
+    openapi.install(app, catalogue)
     app.add_middleware(RequestId)
     return app
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
 
 from app.domain.errors import FieldError, Problem
 from app.engine import codec
 from app.engine.workflow import Workflow
 
 _MOST_ERRORS = 50
+_LONGEST = 300
+# Of pydantic's types, the one for fields that no model has, and those for something else than an object.
+_UNKNOWN = "extra_forbidden"
+_NO_OBJECT = ("model_type", "model_attributes_type", "dict_type")
 Shape = TypeVar("Shape", bound=BaseModel)
+Location = Sequence[str | int]
+Found = tuple[Location, str, str]
 
 
 def validated(workflow: Workflow[Any, Any], value: Any) -> bytes:
@@ -21,8 +27,10 @@ def validated(workflow: Workflow[Any, Any], value: Any) -> bytes:
         return codec.dump(workflow.input_adapter, workflow.validate_input(value))
     except ValidationError as error:
         raise refused(error, "/input") from None
+    except UnicodeError:
+        raise _problem((FieldError("/input", "input_invalid", "A text is not valid Unicode."),)) from None
     except codec.NotRecordable as error:
-        raise _problem((FieldError("/input", "input_invalid", str(error)),)) from None
+        raise _problem((FieldError("/input", "input_invalid", _shown(str(error))),)) from None
 
 
 def parse(shape: type[Shape], body: Any) -> Shape:
@@ -35,8 +43,13 @@ def parse(shape: type[Shape], body: Any) -> Shape:
 
 def refused(error: ValidationError, prefix: str = "") -> Problem:
     """The problem for what pydantic found; no value of the client's is repeated."""
-    found = error.errors(include_url=False, include_input=False, include_context=False)[:_MOST_ERRORS]
-    return _problem(tuple(_field(item, prefix) for item in found))
+    items = error.errors(include_url=False, include_input=False, include_context=False)
+    return refused_fields([(item["loc"], item["type"], item["msg"]) for item in items], prefix)
+
+
+def refused_fields(found: Sequence[Found], prefix: str = "") -> Problem:
+    """The problem for broken rules, each with its place, pydantic's type and its message; the first fifty are told."""
+    return _problem(tuple(_field(one, prefix) for one in found[:_MOST_ERRORS]))
 
 
 def _problem(errors: tuple[FieldError, ...]) -> Problem:
@@ -45,13 +58,21 @@ def _problem(errors: tuple[FieldError, ...]) -> Problem:
     return Problem(code, f"{errors[0].pointer or '/'}: {errors[0].detail}{more}", errors=errors)
 
 
-def _field(item: ErrorDetails, prefix: str) -> FieldError:
-    pointer = prefix + "".join(f"/{_escape(part)}" for part in item["loc"])
-    if item["type"] == "extra_forbidden":
+def _field(found: Found, prefix: str) -> FieldError:
+    location, kind, message = found
+    pointer = prefix + "".join(f"/{_escape(part)}" for part in location)
+    if kind == _UNKNOWN:
         return FieldError(pointer, "unknown_field", "This field is unknown: remove it or correct its name.")
-    return FieldError(pointer, "input_invalid", item["msg"])
+    if kind in _NO_OBJECT:
+        return FieldError(pointer, "input_invalid", "This must be a JSON object.")
+    return FieldError(pointer, "input_invalid", _shown(message.removeprefix("Value error, ")))
+
+
+def _shown(text: str) -> str:
+    """A message of bounded length in valid Unicode."""
+    return text[:_LONGEST].encode("utf-8", "replace").decode()
 
 
 def _escape(part: str | int) -> str:
     """RFC 6901."""
-    return str(part).replace("~", "~0").replace("/", "~1")[:200]
+    return _shown(str(part)).replace("~", "~0").replace("/", "~1")

@@ -10,7 +10,9 @@ from app.domain.errors import Problem
 from app.domain.job import Status
 from app.jobs.export import Export
 from app.jobs.recover import tell
+from app.jobs.submit import key_reused
 from app.store.controls import Controls, Refusal
+from app.store.submissions import IdempotencyKey, Outcome
 
 
 class Control:
@@ -37,16 +39,28 @@ class Control:
         return True
 
     async def retry(
-        self, project_id: UUID, job_id: UUID, lane: str, *, version: str | None, from_start: bool, revision: int | None
-    ) -> None:
-        """Queue an ended job again."""
-        refused = await self._controls.retry(
-            project_id, job_id, version=version, from_start=from_start, revision=revision
+        self,
+        project_id: UUID,
+        job_id: UUID,
+        lane: str,
+        *,
+        version: str | None,
+        from_start: bool,
+        revision: int | None,
+        idempotency: IdempotencyKey | None = None,
+    ) -> bool:
+        """Queue an ended job again. True when the same request with this key did so before, and nothing happens now."""
+        result = await self._controls.retry(
+            project_id, job_id, version=version, from_start=from_start, revision=revision, idempotency=idempotency
         )
-        if refused is not None:
-            raise _problem(refused, revision)
-        self._wake.moved([job_id])
-        self._ring.ring(lane)
+        if isinstance(result, Refusal):
+            raise _problem(result, revision)
+        if result is Outcome.KEY_REUSED:
+            raise key_reused()
+        if result is None:
+            self._wake.moved([job_id])
+            self._ring.ring(lane)
+        return result is not None
 
     async def left_behind(self, project_id: UUID, job_id: UUID, policy: str) -> None:
         """The client left before any answer: `continue`, `demote` or `cancel` the job."""
@@ -55,7 +69,9 @@ class Control:
         if policy == "cancel":
             await self.cancel(project_id, job_id)
             return
-        await self._controls.demote(job_id)
+        if await self._controls.demote(job_id):
+            self._wake.moved([job_id])
+            self._ring.ring("bulk")
 
     async def abandoned(self, project_id: UUID, job_id: UUID, status: Status) -> None:
         """The default for a client without an Idempotency-Key: canceled if unstarted, else demoted."""

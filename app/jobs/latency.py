@@ -1,4 +1,4 @@
-"""How long a workflow's jobs take of late: read at most once in ten seconds for each."""
+"""How long a workflow's jobs take of late: read at most once in ten seconds for each, in one before the first."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import math
 from uuid import UUID
 
 from app.domain.clock import Clock
+from app.domain.job import Job, Status
+from app.store.database import StoreAway
 from app.store.reads import Reads, Recent
 
-_FRESH_S = 10.0
+_FRESH_S, _FRESH_NONE_S = 10.0, 1.0
+_MOST_S, _MOST_PARKED_S = 60, 3600
 
 
 class Latency:
@@ -23,12 +26,18 @@ class Latency:
         """Figures of the last 200 succeeded jobs; None before the first."""
         key = (project_id, workflow)
         read_at, recent = self._known.get(key, (float("-inf"), None))
-        if self._clock.monotonic() - read_at > _FRESH_S:
+        if self._clock.monotonic() - read_at > (_FRESH_S if recent else _FRESH_NONE_S):
             recent = await self._reads.recent(project_id, workflow)
             self._known[key] = (self._clock.monotonic(), recent)
         return recent
 
-    async def retry_after_s(self, project_id: UUID, workflow: str) -> int:
-        """When it is worth asking again: the median, between 1 s and a minute."""
-        recent = await self.recent(project_id, workflow)
-        return min(60, max(1, math.ceil(recent.p50_s))) if recent else 1
+    async def retry_after_s(self, job: Job) -> int:
+        """When it is worth asking again: after the median, 1 s to a minute; a scheduled job's start, up to an hour."""
+        try:
+            recent = await self.recent(job.project_id, job.workflow)
+        except StoreAway:
+            recent = None
+        usual = min(_MOST_S, max(1, math.ceil(recent.p50_s))) if recent else 1
+        if job.status is not Status.SCHEDULED:
+            return usual
+        return min(_MOST_PARKED_S, max(usual, math.ceil((job.due_at - self._clock.now()).total_seconds())))

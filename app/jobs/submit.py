@@ -88,6 +88,11 @@ class Submit:
             return Accepted(_fresh(submission.job), result.outcome)
         return await self._earlier(request, result)
 
+    async def repeated(self, project_id: UUID, key: IdempotencyKey) -> Accepted | None:
+        """The job that a request with this key once made, whatever the doors would say today. Raises Problem."""
+        found = await self._submissions.repeated(project_id, key)
+        return await self._answer(project_id, found) if found else None
+
     def _submission(self, request: SubmitRequest) -> Submission:
         job = new_job(request, self._clock.now())
         dedupe = request.dedupe
@@ -105,15 +110,23 @@ class Submit:
         return None
 
     async def _earlier(self, request: SubmitRequest, result: Submitted) -> Accepted:
-        if result.outcome is Outcome.KEY_REUSED:
-            raise Problem("idempotency_key_reused", "This Idempotency-Key came with another body: use a new key.")
         if result.outcome is Outcome.DUPLICATE and request.dedupe and request.dedupe.reject:
             shown = ids.show("job", result.job_id)
             raise Problem("duplicate_job", f"{shown} is an equal job.", extra={"job_id": shown})
-        job = await self._reads.job(request.project_id, result.job_id)
+        return await self._answer(request.project_id, result)
+
+    async def _answer(self, project_id: UUID, result: Submitted) -> Accepted:
+        if result.outcome is Outcome.KEY_REUSED:
+            raise key_reused()
+        job = await self._reads.job(project_id, result.job_id)
         if job is None:
             raise Problem("result_expired", "The job of this Idempotency-Key is no longer kept.")
         return Accepted(job, result.outcome)
+
+
+def key_reused() -> Problem:
+    """For a key that came with another body."""
+    return Problem("idempotency_key_reused", "This Idempotency-Key came with another body: use a new key.")
 
 
 def new_job(request: SubmitRequest, now: datetime) -> NewJob:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 import orjson
 
@@ -56,6 +55,16 @@ def job_view(job: Job, base_url: str = "") -> dict[str, Any]:
     }
 
 
+def summary_view(job: Job, base_url: str = "") -> dict[str, Any]:
+    """The job without its payloads: in a list, and when they are no longer kept."""
+    return {name: value for name, value in job_view(job, base_url).items() if name not in ("input", "output")}
+
+
+def tag_of(revision: int) -> str:
+    """The opaque part of the ETag: a job's JSON is a function of its revision."""
+    return f"r{revision}"
+
+
 def error_view(error: Failure | None) -> dict[str, Any] | None:
     """`job.error`: a problem object with the error's class."""
     if error is None:
@@ -86,11 +95,6 @@ def usage_view(usage: Usage) -> dict[str, Any]:
 def time_view(moment: datetime | None) -> str | None:
     """RFC 3339 in UTC."""
     return moment.isoformat().replace("+00:00", "Z") if moment else None
-
-
-def show_job(job_id: UUID) -> str:
-    """The id on the wire."""
-    return ids.show("job", job_id)
 
 
 def _progress(job: Job) -> dict[str, Any] | None:

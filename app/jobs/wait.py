@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from contextlib import suppress
 from uuid import UUID
 
 from app.bell.wake import Wake
 from app.domain.clock import Clock
 from app.domain.job import Job, Reason
+from app.jobs.view import tag_of
 from app.store.reads import Reads
 
 # A lost message costs at most this; without Redis the job is read this often.
@@ -30,10 +31,10 @@ class Wait:
         left = Countdown(self._clock, seconds)
         return await self._until(project_id, job_id, left, lambda job: job.status.terminal or self._outlasts(job, left))
 
-    async def for_change(self, project_id: UUID, job_id: UUID, seconds: float, revision: int) -> Job | None:
-        """The job once its revision is another, or as it stands when the time is up."""
+    async def for_change(self, project_id: UUID, job_id: UUID, seconds: float, known: Container[str]) -> Job | None:
+        """The job once its tag is not a known one, or as it stands when the time is up."""
         left = Countdown(self._clock, seconds)
-        return await self._until(project_id, job_id, left, lambda job: job.revision != revision)
+        return await self._until(project_id, job_id, left, lambda job: tag_of(job.revision) not in known)
 
     async def _until(
         self, project_id: UUID, job_id: UUID, left: Countdown, enough: Callable[[Job], bool]

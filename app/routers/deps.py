@@ -1,8 +1,7 @@
-"""What every endpoint asks first: who calls, what the body says, what the client prefers."""
+"""What every endpoint asks first: who calls, and what the body says."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 from uuid import UUID
@@ -13,8 +12,6 @@ from app.domain import canonical, ids
 from app.domain.errors import FieldError, Problem
 from app.store.keys import ApiKey
 from app.wiring import Runtime
-
-_TOKEN = re.compile(r"^[\x21-\x7e]{1,255}$")
 
 
 def runtime_of(request: Request) -> Runtime:
@@ -45,6 +42,7 @@ def needs(scope: str) -> Callable[[Request], Awaitable[ApiKey]]:
 
 ReaderDep = Annotated[ApiKey, Depends(needs("jobs:read"))]
 WriterDep = Annotated[ApiKey, Depends(needs("jobs:write"))]
+OperatorDep = Annotated[ApiKey, Depends(needs("ops:read"))]
 
 
 def _key_text(request: Request) -> str:
@@ -62,9 +60,7 @@ async def json_body(request: Request) -> Any:
     raw = await _read(request, settings.max_body_bytes)
     if not raw.strip():
         return {}
-    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
-    if kind != "application/json" and not kind.endswith("+json"):
-        raise Problem("unsupported_media_type", "Send the body as `Content-Type: application/json`.")
+    _refuse_other_media(request)
     try:
         return canonical.load(raw, max_depth=settings.max_json_depth)
     except canonical.MalformedJson as error:
@@ -74,10 +70,17 @@ async def json_body(request: Request) -> Any:
 JsonDep = Annotated[Any, Depends(json_body)]
 
 
+def _refuse_other_media(request: Request) -> None:
+    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    if kind != "application/json" and not kind.endswith("+json"):
+        raise Problem("unsupported_media_type", "Send the body as `Content-Type: application/json`.")
+    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise Problem("unsupported_media_type", "Send the body as it is, without Content-Encoding.")
+
+
 async def _read(request: Request, most: int) -> bytes:
     too_large = Problem("payload_too_large", f"The body is larger than {most} bytes.")
-    length = request.headers.get("content-length", "")
-    if length.isdigit() and int(length) > most:
+    if _announced(request) > most:
         raise too_large
     chunks, size = [], 0
     async for chunk in request.stream():
@@ -88,38 +91,9 @@ async def _read(request: Request, most: int) -> bytes:
     return b"".join(chunks)
 
 
-def idempotency_key(request: Request) -> str | None:
-    """The `Idempotency-Key` header, quoted or not. Raises Problem `invalid_header`."""
-    text = request.headers.get("idempotency-key")
-    if text is None:
-        return None
-    bare = text[1:-1] if len(text) >= 2 and text[0] == text[-1] == '"' else text
-    if not _TOKEN.match(bare):
-        raise Problem("invalid_header", "Idempotency-Key: 1 to 255 visible ASCII characters.")
-    return bare
-
-
-def preferred_wait_s(request: Request, most: float) -> float | None:
-    """Seconds of `Prefer: wait=N`, at most the server's maximum; malformed preferences are ignored (RFC 7240)."""
-    words = [word.strip().lower() for header in request.headers.getlist("prefer") for word in header.split(",")]
-    if "respond-async" in words:
-        return None
-    for word in words:
-        name, _, value = word.partition("=")
-        if name.strip() == "wait" and value.strip().isdigit():
-            return min(float(value.strip()[:9]), most)
-    return None
-
-
-def if_match_revision(request: Request) -> int | None:
-    """The revision of `If-Match: "rN"`; None without the header. Raises Problem 412 for a tag that is not ours."""
-    text = request.headers.get("if-match")
-    if text is None or text.strip() == "*":
-        return None
-    found = re.match(r'^"r(\d{1,9})"$', text.strip())
-    if found is None:
-        raise Problem("revision_mismatch", 'If-Match takes the ETag of the job, for instance "r7".')
-    return int(found[1])
+def _announced(request: Request) -> int:
+    length = request.headers.get("content-length", "")
+    return int(length[:20]) if length.isascii() and length.isdigit() else 0
 
 
 def job_id_of(text: str) -> UUID:

@@ -1,129 +1,143 @@
-"""What the OpenAPI document says beyond the code: examples and error answers."""
+"""What the OpenAPI document says of each operation beyond the code: answers, errors, bodies, headers."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import BaseModel
+from app.routers import samples
 
-from app.domain import money
-from app.domain.errors import CATALOGUE
-from app.store.reads import Recent
+_KEYED = ("missing_key", "invalid_key", "scope_missing")
+_ALWAYS = ("internal", "reduced_capacity")
+_POSTED = ("malformed_json", "payload_too_large", "unsupported_media_type", "input_invalid", "unknown_field")
 
-JOB_EXAMPLE: dict[str, Any] = {
-    "id": "job_01k7zq0m8se9r8f2t4d6h8jkmn",
-    "object": "job",
-    "workflow": "review-sentiment",
-    "version": "1",
-    "status": "succeeded",
-    "terminal": True,
-    "reason": None,
-    "revision": 3,
-    "lane": "standard",
-    "priority": 5,
-    "output": {"label": "positive", "confidence": 0.93, "decided_by": "local"},
-    "error": None,
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One good answer: what it means, the name of its schema (none: no body), an example."""
+
+    description: str
+    schema: str | None = None
+    example: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """What one operation takes and answers; `linked` answers lead on to the job's other operations."""
+
+    answers: Mapping[int, Told]
+    errors: tuple[str, ...] = ()
+    body: tuple[str, Any] | None = None
+    headers: tuple[str, ...] = ()
+    linked: bool = False
+    open: bool = False
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """Every error code it can answer."""
+        own = (*(() if self.open else _KEYED), *self.errors, *(_POSTED if self.body else ()), *_ALWAYS)
+        return tuple(dict.fromkeys(own))
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """A header that a client may send."""
+
+    description: str
+    example: str
+    schema: Mapping[str, Any] = field(default_factory=lambda: {"type": "string"})
+
+
+HEADERS: dict[str, Header] = {
+    "Idempotency-Key": Header(
+        "The same key and body again within 24 hours give the same job.",
+        "order-4711",
+        {"type": "string", "minLength": 1, "maxLength": 257},
+    ),
+    "Prefer": Header("`wait=N` holds the answer up to N seconds; `respond-async` does not (RFC 7240).", "wait=30"),
+    "If-Match": Header("The ETag of the job as you know it; 412 when it has moved.", '"r7"'),
+    "If-None-Match": Header("The ETag you know; 304 while it is still true.", '"r7"'),
+    "traceparent": Header(
+        "W3C Trace Context: the job's trace goes on from here.",
+        "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+    ),
 }
-SUBMIT_EXAMPLE: dict[str, Any] = {"input": {"text": "Works as promised, and the battery lasts."}}
-PROBLEM_SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "required": ["type", "title", "status", "code", "request_id", "retryable"],
-    "properties": {
-        "type": {"type": "string"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
-        "instance": {"type": "string"},
-        "code": {"type": "string"},
-        "request_id": {"type": ["string", "null"]},
-        "retryable": {"type": "boolean"},
-        "retry_after_s": {"type": "integer"},
-        "errors": {"type": "array", "items": {"type": "object"}},
-    },
+# Where a job that was answered can be found, by operation.
+LINKS = {
+    "read": "jobs.get",
+    "cancel": "jobs.cancel",
+    "retry": "jobs.retry",
+    "output": "jobs.output",
+    "trace": "jobs.trace",
+}
+TAGS = {
+    "jobs": "Submit work and follow it.",
+    "workflows": "What can be submitted.",
+    "health": "Whether the service works.",
+    "webhooks": "What we send: Standard Webhooks, signed.",
 }
 
-
-def errors(*codes: str) -> dict[int | str, dict[str, Any]]:
-    """The answers for these error codes, by status."""
-    found: dict[int | str, dict[str, Any]] = {}
-    for code in ("missing_key", "invalid_key", "scope_missing", *codes):
-        entry = CATALOGUE[code]
-        answer = found.setdefault(entry.status, _problem(entry.title))
-        example = {"code": code, "title": entry.title, "status": entry.status, "retryable": entry.retryable}
-        answer["content"]["application/problem+json"]["examples"][code] = {"value": example}
-    return found
-
-
-def ok(description: str, example: Any, status: int = 200) -> dict[int | str, dict[str, Any]]:
-    """A good answer with its example."""
-    return {status: {"description": description, "content": {"application/json": {"example": example}}}}
-
-
-def body(shape: type[BaseModel], example: Any) -> dict[str, Any]:
-    """The request body of an endpoint that reads it itself."""
-    schema = shape.model_json_schema(ref_template="#/components/schemas/{model}")
-    schema.pop("$defs", None)
-    inline = shape.model_json_schema()
-    return {"requestBody": {"content": {"application/json": {"schema": _inlined(inline), "example": example}}}}
-
-
-def estimate(recent: Recent | None) -> dict[str, Any]:
-    """What a job is expected to take, from its workflow's last ones."""
-    return {
-        "input_tokens": recent.input_tokens if recent else None,
-        "cost_usd": money.show(recent.cost_nanos) if recent else None,
-        "duration_s": round(recent.p50_s, 3) if recent else None,
-    }
-
-
-def _problem(title: str) -> dict[str, Any]:
-    content = {"application/problem+json": {"schema": PROBLEM_SCHEMA, "examples": {}}}
-    return {"description": title, "content": content}
-
-
-def _inlined(schema: dict[str, Any]) -> dict[str, Any]:
-    """The schema without references, so that it stands alone in the document."""
-    definitions = schema.pop("$defs", {})
-
-    def resolve(node: Any) -> Any:
-        if isinstance(node, dict):
-            if "$ref" in node:
-                return resolve(definitions[node["$ref"].rsplit("/", 1)[-1]])
-            return {name: resolve(value) for name, value in node.items()}
-        return [resolve(item) for item in node] if isinstance(node, list) else node
-
-    resolved: dict[str, Any] = resolve(schema)
-    return resolved
-
-
-SUBMIT = {
-    **ok("Ended within the wait", JOB_EXAMPLE, 201),
-    **ok("Accepted", JOB_EXAMPLE, 202),
-    **errors(
-        "malformed_json", "invalid_header", "max_cost_too_low", "workflow_not_allowed", "not_found", "duplicate_job",
-        "payload_too_large", "unsupported_media_type", "input_invalid", "unknown_field", "idempotency_key_reused",
-        "webhook_url_forbidden", "queue_full", "reduced_capacity",
+OPERATIONS: dict[str, Operation] = {
+    "jobs.submit": Operation(
+        {
+            200: Told("`validate_only`: what a submit would meet", "DryRun", samples.DRY_RUN),
+            201: Told("Ended within the wait", "Job", samples.JOB),
+            202: Told("Accepted", "Job", samples.QUEUED),
+        },
+        (
+            "invalid_header", "max_cost_too_low", "workflow_not_allowed", "not_found", "not_streamable",
+            "duplicate_job", "result_expired", "idempotency_key_reused", "webhook_url_forbidden", "queue_full",
+        ),
+        ("Submit", samples.SUBMIT),
+        ("Idempotency-Key", "Prefer", "traceparent"),
+        linked=True,
+    ),
+    "jobs.list": Operation(
+        {200: Told("A page", "JobPage", samples.PAGE)}, ("invalid_cursor", "input_invalid", "unknown_field")
+    ),
+    "jobs.get": Operation(
+        {200: Told("The job", "Job", samples.JOB), 304: Told("It has not changed")},
+        ("not_found", "result_expired"),
+        headers=("If-None-Match", "Prefer"),
+    ),
+    "jobs.output": Operation(
+        {200: Told("The output", "Anything", samples.OUTPUT), 304: Told("It has not changed")},
+        ("not_found", "job_not_finished", "state_conflict", "result_expired"),
+        headers=("If-None-Match",),
+    ),
+    "jobs.trace": Operation({200: Told("The timeline", "Timeline", samples.TIMELINE)}, ("not_found", "result_expired")),
+    "jobs.cancel": Operation(
+        {200: Told("It has ended", "Job", samples.CANCELED), 202: Told("Its worker was told", "Job", samples.QUEUED)},
+        ("not_found", "result_expired", "revision_mismatch"),
+        ("Cancel", {}),
+        ("If-Match",),
+        linked=True,
+    ),
+    "jobs.retry": Operation(
+        {202: Told("Queued again", "Job", samples.QUEUED)},
+        (
+            "invalid_header", "workflow_not_allowed", "not_found", "state_conflict", "result_expired",
+            "revision_mismatch", "idempotency_key_reused",
+        ),
+        ("Retry", {"from": "start"}),
+        ("If-Match", "Idempotency-Key"),
+        linked=True,
+    ),
+    "workflows.list": Operation({200: Told("The workflows", "WorkflowList", {"data": [samples.WORKFLOW]})}),
+    "workflows.get": Operation(
+        {200: Told("The workflow", "Workflow", samples.WORKFLOW)}, ("workflow_not_allowed", "not_found")
+    ),
+    "workflows.version": Operation(
+        {200: Told("The workflow", "Workflow", samples.WORKFLOW)}, ("workflow_not_allowed", "not_found")
+    ),
+    "ops.status": Operation({200: Told("The service", "ServiceState", samples.STATUS)}),
+    "health.live": Operation({200: Told("Alive", "Live", {"status": "ok"})}, open=True),
+    "health.ready": Operation(
+        {
+            200: Told("It works, perhaps without Redis", "Ready", samples.READY),
+            503: Told("It does not", "Ready", {"status": "away", "parts": {"database": "away", "redis": "ok"}}),
+        },
+        open=True,
     ),
 }  # fmt: skip
-JOB = {**ok("The job", JOB_EXAMPLE), **errors("not_found", "reduced_capacity"), 304: {"description": "Not modified"}}
-LIST = {
-    **ok("A page", {"data": [JOB_EXAMPLE], "next_cursor": None, "has_more": False}),
-    **errors("invalid_cursor", "input_invalid"),
-}
-OUTPUT = {**ok("The output", JOB_EXAMPLE["output"]), **errors("not_found", "job_not_finished", "result_expired")}
-TRACE = {
-    **ok("The timeline", {"trace_id": "4bf92f3577b34da6a3ce929d0e0e4736", "spans": []}),
-    **errors("not_found"),
-}
-CANCEL = {
-    **ok("Ended", JOB_EXAMPLE),
-    **ok("Signaled", JOB_EXAMPLE, 202),
-    **errors("not_found", "revision_mismatch"),
-}
-RETRY = {
-    **ok("Queued again", JOB_EXAMPLE, 202),
-    **errors("not_found", "state_conflict", "revision_mismatch", "input_invalid"),
-}
-WORKFLOWS = {**ok("The workflows", {"data": []}), **errors()}
-WORKFLOW = {**ok("The workflow", {"name": "review-sentiment", "version": "1"}), **errors("not_found")}
-STATUS = {**ok("The service", {"status": "ok"}), **errors()}

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-import orjson
 from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from app.domain import canonical
 from app.domain.errors import CATALOGUE, Problem
+from app.jobs.check import refused_fields
 from app.store.database import StoreAway
 from app.telemetry.logs import log
 
@@ -25,8 +26,7 @@ def answer(request: Request, problem: Problem) -> Response:
         headers["Retry-After"] = str(problem.retry_after_s)
     if problem.entry.status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="laneway"'
-    body = orjson.dumps(_body(request, problem))
-    return Response(body, problem.entry.status, headers, media_type=MEDIA_TYPE)
+    return Response(canonical.write(_body(request, problem)), problem.entry.status, headers, media_type=MEDIA_TYPE)
 
 
 def _body(request: Request, problem: Problem) -> dict[str, Any]:
@@ -36,9 +36,9 @@ def _body(request: Request, problem: Problem) -> dict[str, Any]:
         "title": entry.title,
         "status": entry.status,
         "detail": problem.detail,
-        "instance": request.url.path.encode("utf-8", "replace").decode(),
+        "instance": request.scope["path"],
         "code": entry.code,
-        "request_id": request.scope.get("state", {}).get("request_id"),
+        "request_id": request_id(request),
         "retryable": entry.retryable,
         **problem.extra,
     }
@@ -49,11 +49,18 @@ def _body(request: Request, problem: Problem) -> dict[str, Any]:
     return body
 
 
+def request_id(request: Request) -> str | None:
+    """What `X-Request-Id` will say."""
+    found: str | None = request.scope.get("state", {}).get("request_id")
+    return found
+
+
 def install(app: FastAPI) -> None:
     """Catch everything an endpoint can raise."""
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(StoreAway, _on_away)
     app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(RequestValidationError, _on_query)
     app.add_exception_handler(Exception, _on_bug)
 
 
@@ -64,7 +71,7 @@ async def _on_problem(request: Request, error: Exception) -> Response:
 
 
 async def _on_away(request: Request, error: Exception) -> Response:
-    log("http").warning("store away", path=request.url.path, error=str(error))
+    log("http").warning("store away", path=request.scope["path"], error=str(error))
     detail = "The database is away. Send the request again, with the same Idempotency-Key, to learn what became of it."
     return answer(request, Problem("reduced_capacity", detail, retry_after_s=_AWAY_RETRY_S))
 
@@ -73,16 +80,35 @@ async def _on_http(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
     code = _BY_STATUS.get(error.status_code, "internal" if error.status_code >= 500 else "invalid_header")
-    detail = {404: f"There is nothing at {request.url.path}.", 405: f"{request.method} is not allowed here."}
+    path = request.scope["path"][:1000]
+    detail = {404: f"There is nothing at {path}.", 405: f"{request.method} is not allowed here."}
     made = answer(request, Problem(code, detail.get(error.status_code, CATALOGUE[code].title)))
     if error.headers and "allow" in {name.lower() for name in error.headers}:
         made.headers["Allow"] = error.headers.get("Allow") or error.headers.get("allow") or ""
     return made
 
 
+async def _on_query(request: Request, error: Exception) -> Response:
+    """The framework reads query parameters only; the pointer is the parameter's name."""
+    if not isinstance(error, RequestValidationError):
+        raise error
+    found = [(item["loc"][1:], item["type"], item["msg"]) for item in error.errors()]
+    return answer(request, refused_fields(found))
+
+
 async def _on_bug(request: Request, error: Exception) -> Response:
-    log("http").error("request failed", path=request.url.path, error=type(error).__name__, exception=_where(error))
-    return answer(request, Problem("internal", "Something failed on our side; the request_id finds it in the logs."))
+    """Runs outside the layer that adds `X-Request-Id`, so it adds its own."""
+    own = request_id(request)
+    log("http").error(
+        "request failed",
+        path=request.scope["path"],
+        error=type(error).__name__,
+        exception=_where(error),
+        request_id=own,
+    )
+    made = answer(request, Problem("internal", "Something failed on our side; the request_id finds it in the logs."))
+    made.headers["X-Request-Id"] = own or ""
+    return made
 
 
 def _where(error: BaseException) -> str:
@@ -92,8 +118,3 @@ def _where(error: BaseException) -> str:
         frames.append(f"{trace.tb_frame.f_code.co_filename.rsplit('/', 2)[-1]}:{trace.tb_lineno}")
         trace = trace.tb_next
     return " < ".join(reversed(frames[-8:]))
-
-
-def whole_seconds(seconds: float) -> int:
-    """For `Retry-After`: at least one, rounded up."""
-    return max(1, math.ceil(seconds))

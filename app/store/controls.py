@@ -15,6 +15,7 @@ from app.store import rows
 from app.store.announce import Moved, RenderBody, announce
 from app.store.database import Connection, Database
 from app.store.leaves import END_EVENT
+from app.store.submissions import IdempotencyKey, Outcome, owner_of, take_key
 
 
 def _in(verb: Verb) -> str:
@@ -119,7 +120,11 @@ from lost where j.id = lost.id and j.epoch = lost.epoch and j.status = 'running'
 """
 # Holds off a worker that comes back until its jobs are taken, so that it then sees what it has lost.
 _LOCK_WORKERS = "select id, gone_at is null as alive from workers where id = any($1::uuid[]) order by id for update"
-_DEMOTE = f"update jobs set lane = 'bulk' where id = $1 and (status = 'running' or {_in(Verb.CLAIM)})"
+_DEMOTE = f"""
+update jobs set lane = 'bulk', revision = revision + 1
+where id = $1 and lane <> 'bulk' and (status = 'running' or {_in(Verb.CLAIM)})
+returning id
+"""
 _PROGRESS = """
 update jobs set progress_percent = $3, progress_step = $4, revision = revision + 1
 where id = $1 and epoch = $2 and status = 'running' returning revision
@@ -147,25 +152,39 @@ class Controls:
             return (await self._announced(connection, await connection.fetch(_CANCEL, job_id)))[0]
 
     async def retry(
-        self, project_id: UUID, job_id: UUID, *, version: str | None, from_start: bool, revision: int | None = None
-    ) -> Refusal | None:
-        """Queue a failed, canceled or expired job again, same id; finished steps are kept unless `from_start`."""
+        self,
+        project_id: UUID,
+        job_id: UUID,
+        *,
+        version: str | None,
+        from_start: bool,
+        revision: int | None = None,
+        idempotency: IdempotencyKey | None = None,
+    ) -> Refusal | Outcome | None:
+        """Queue a failed, canceled or expired job again, same id; finished steps are kept unless `from_start`.
+
+        An Outcome when the key of an earlier retry came again; only a retry that takes place binds its key.
+        """
         async with self._database.transaction() as connection:
             found = await connection.fetchrow(_READ, job_id, project_id)
+            if idempotency and (earlier := await owner_of(connection, project_id, idempotency)):
+                return earlier.outcome
             status = _checked(found, revision)
             if isinstance(status, Refusal):
                 return status
             if status not in sources(Verb.RETRY):
                 return Refusal.STATE
+            if idempotency:
+                await take_key(connection, project_id, idempotency, job_id)
             await connection.execute(_KEEP_ATTEMPT, job_id)
             await connection.execute(_FORGET_ALL if from_start else _FORGET_FAILED, job_id)
             await connection.execute(_RETRY, job_id, version)
             return None
 
-    async def demote(self, job_id: UUID) -> None:
-        """Move a job to the bulk lane: nobody waits for it any more."""
+    async def demote(self, job_id: UUID) -> bool:
+        """Move a job to the bulk lane: nobody waits for it any more. False when it has ended or is there."""
         async with self._database.connection() as connection:
-            await connection.execute(_DEMOTE, job_id)
+            return await connection.fetchval(_DEMOTE, job_id) is not None
 
     async def progress(self, job_id: UUID, epoch: int, percent: int, step: str | None) -> int | None:
         """Note how far a running job is; its new revision, None when the fence refuses."""

@@ -11,7 +11,7 @@ from uuid import UUID
 import asyncpg
 
 from app.domain import ids
-from app.domain.job import Job
+from app.domain.job import Job, Status
 from app.store import rows
 from app.store.database import Database
 
@@ -43,7 +43,7 @@ from jobs where status in ('queued', 'scheduled', 'waiting', 'running') group by
 _UNSTARTED = """
 select project_id, count(*) as n from jobs where status in ('queued', 'scheduled', 'waiting') group by project_id
 """
-_HEAD = "select status, revision from jobs where id = $1 and project_id = $2"
+_HEAD = "select status, revision, expires_at from jobs where id = $1 and project_id = $2"
 _STEPS = """
 select name, key, kind, status, tries, output, error_class, error_code, error_detail, started_at, ended_at, attempt,
     span_id, null as error_step
@@ -70,6 +70,19 @@ class JobFilter:
     error_class: str | None = None
     disposition: str | None = None
     after: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The little that tells whether a job has moved."""
+
+    status: Status
+    revision: int
+    expires_at: datetime
+
+    def kept_at(self, now: datetime) -> bool:
+        """Whether the job is live, or its payloads are still kept."""
+        return not self.status.terminal or self.expires_at > now
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +122,11 @@ class Reads:
             earlier = await connection.fetch(_ATTEMPTS, [job_id]) if row["epoch"] > 1 else []
         return rows.job(row, input=row["input"], output=row["output"], earlier=earlier, delivery=row["delivery"])
 
-    async def head(self, project_id: UUID, job_id: UUID) -> tuple[str, int] | None:
-        """Status and revision only: what a waiting client or a conditional poll needs."""
+    async def head(self, project_id: UUID, job_id: UUID) -> Head | None:
+        """What a conditional poll needs."""
         async with self._database.connection() as connection:
             row = await connection.fetchrow(_HEAD, job_id, project_id)
-        return (row["status"], row["revision"]) if row else None
+        return Head(Status(row["status"]), row["revision"], row["expires_at"]) if row else None
 
     async def recent(self, project_id: UUID, workflow: str) -> Recent | None:
         """What the last 200 jobs tell; None before the first has succeeded."""

@@ -57,13 +57,17 @@ on conflict (project_id, scope, key) do update
     where idempotency.created_at < clock_timestamp() - interval '24 hours'
 returning job_id
 """
-_KEY_OWNER = "select fingerprint, job_id from idempotency where project_id = $1 and scope = $2 and key = $3"
+_KEY_OWNER = """
+select fingerprint, job_id from idempotency where project_id = $1 and scope = $2 and key = $3
+    and created_at >= clock_timestamp() - interval '24 hours 1 minute'
+"""
 _KEY_FOLLOWS = "update idempotency set job_id = $4 where project_id = $1 and scope = $2 and key = $3"
 _LOCK_EQUAL = "select pg_advisory_xact_lock(k) from (select distinct unnest($1::bigint[]) k order by 1) locks"
 _EQUAL = """
 select id from jobs
 where project_id = $1 and workflow = $2 and content_hash = $3 and status not in ('failed', 'canceled', 'expired')
     and created_at > clock_timestamp() - make_interval(secs => $4)
+    and (ended_at is null or expires_at > clock_timestamp())
 order by id desc limit 1
 """
 _INSERT = """
@@ -110,15 +114,17 @@ class Submissions:
         """Store the job, durably, or find the one it repeats. Raises StoreAway: then the outcome is unknown."""
         return await self._coalesce(submission)
 
+    async def repeated(self, project_id: UUID, key: IdempotencyKey) -> Submitted | None:
+        """The job that a request with this key once made; writes nothing."""
+        async with self._database.connection() as connection:
+            return await owner_of(connection, project_id, key)
+
     async def earlier(self, submission: Submission) -> Submitted | None:
         """The job that this submission would repeat; writes nothing."""
+        job, within_s = submission.job, submission.dedupe_within_s
         async with self._database.connection() as connection:
-            if key := submission.idempotency:
-                owner = await connection.fetchrow(_KEY_OWNER, *_key_of(submission))
-                if owner is not None:
-                    same = owner["fingerprint"] == key.fingerprint
-                    return Submitted(owner["job_id"], Outcome.REPLAYED if same else Outcome.KEY_REUSED)
-            job, within_s = submission.job, submission.dedupe_within_s
+            if submission.idempotency and (owner := await owner_of(connection, job.project_id, submission.idempotency)):
+                return owner
             if within_s is None or job.content_hash is None:
                 return None
             found = await connection.fetchval(_EQUAL, job.project_id, job.workflow, job.content_hash, within_s)
@@ -145,11 +151,24 @@ async def _settle_keys(connection: Connection, batch: Sequence[Submission], resu
     won = {row["job_id"] for row in await connection.fetch(_KEYS, *map(list, zip(*columns, strict=True)))}
     for submission in keyed:
         if submission.job.id not in won and submission.idempotency is not None:
-            owner = await connection.fetchrow(_KEY_OWNER, *_key_of(submission))
+            owner = await owner_of(connection, submission.job.project_id, submission.idempotency)
             if owner is None:
                 raise LookupError("an idempotency key vanished while it was read")
-            same = owner["fingerprint"] == submission.idempotency.fingerprint
-            results[submission.job.id] = Submitted(owner["job_id"], Outcome.REPLAYED if same else Outcome.KEY_REUSED)
+            results[submission.job.id] = owner
+
+
+async def owner_of(connection: Connection, project_id: UUID, key: IdempotencyKey) -> Submitted | None:
+    """What a request under this key comes to: REPLAYED or KEY_REUSED; None: the key is new."""
+    owner = await connection.fetchrow(_KEY_OWNER, project_id, key.scope, key.key)
+    if owner is None:
+        return None
+    same = owner["fingerprint"] == key.fingerprint
+    return Submitted(owner["job_id"], Outcome.REPLAYED if same else Outcome.KEY_REUSED)
+
+
+async def take_key(connection: Connection, project_id: UUID, key: IdempotencyKey, job_id: UUID) -> None:
+    """Bind a new key to the job, in the caller's transaction."""
+    await connection.execute(_KEYS, [project_id], [key.scope], [key.key], [key.fingerprint], [job_id])
 
 
 def _key_of(submission: Submission) -> tuple[UUID, str, str]:

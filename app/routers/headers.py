@@ -1,0 +1,89 @@
+"""Request headers that carry meaning: each is read here once, and none can break a request by its form alone."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from fastapi import Request
+
+from app.domain.errors import Problem
+
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_SECONDS = re.compile(r"[0-9]+")
+_ENTITY_TAG = re.compile(r'(W/)?"([\x21\x23-\x7e]*)"')
+_OUR_TAG = re.compile(r"r([0-9]{1,9})")
+ANY = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the client prefers: to be held for `seconds` (None: not at all), to be answered asynchronously."""
+
+    seconds: float | None = None
+    asynchronous: bool = False
+
+    @property
+    def applied(self) -> dict[str, str]:
+        """`Preference-Applied` for it."""
+        words = ["respond-async"] if self.asynchronous else []
+        words += [f"wait={self.seconds:g}"] if self.seconds is not None else []
+        return {"Preference-Applied": ", ".join(words)} if words else {}
+
+
+def wish_of(request: Request, most_s: float) -> Wish:
+    """`Prefer`, the wait at most `most_s`; what is malformed or unknown is ignored (RFC 7240)."""
+    wishes: dict[str, str] = {}
+    for header in request.headers.getlist("prefer"):
+        for part in header.split(","):
+            name, _, value = part.partition(";")[0].partition("=")
+            wishes.setdefault(name.strip().lower(), value.strip().strip('"'))
+    wait = wishes.get("wait", "")
+    seconds = min(float(wait[:9]), most_s) if _SECONDS.fullmatch(wait) else None
+    return Wish(seconds, "respond-async" in wishes)
+
+
+def idempotency_key(request: Request) -> str | None:
+    """`Idempotency-Key`, quoted or not. Raises Problem `invalid_header`."""
+    text = request.headers.get("idempotency-key")
+    if text is None:
+        return None
+    bare = text[1:-1] if len(text) >= 2 and text[0] == text[-1] == '"' else text
+    if not _KEY.fullmatch(bare):
+        raise Problem("invalid_header", "Idempotency-Key: 1 to 255 visible ASCII characters.")
+    return bare
+
+
+def known_tags(request: Request) -> frozenset[str]:
+    """The tags of `If-None-Match`, which compares weakly (RFC 9110, 13.1.2); `*` is a tag too."""
+    return frozenset(tag for _, tag in _tags(request, "if-none-match"))
+
+
+def expected_revision(request: Request) -> int | None:
+    """The revision of `If-Match`, the latest where several are named; None for any.
+
+    Raises Problem 412 when no tag can be a job's, or is weak: `If-Match` compares strongly.
+    """
+    if "if-match" not in request.headers:
+        return None
+    tags = _tags(request, "if-match")
+    if (False, ANY) in tags:
+        return None
+    found = [_OUR_TAG.fullmatch(tag) for weak, tag in tags if not weak]
+    revisions = [int(match[1]) for match in found if match]
+    if not revisions:
+        raise Problem("revision_mismatch", 'If-Match takes the ETag of the job, for instance "r7".')
+    return max(revisions)
+
+
+def refuse_streaming(request: Request) -> None:
+    """Raises Problem 406 for a client that takes nothing but an event stream."""
+    kinds = {part.partition(";")[0].strip().lower() for part in request.headers.get("accept", "").split(",")}
+    if "text/event-stream" in kinds and not kinds & {"application/json", "application/*", "*/*"}:
+        raise Problem("not_streamable", "Jobs cannot be streamed yet: accept application/json, and wait or poll.")
+
+
+def _tags(request: Request, name: str) -> list[tuple[bool, str]]:
+    """Each tag of the header, and whether it is weak."""
+    text = ",".join(request.headers.getlist(name)).strip()
+    return [(False, ANY)] if text == ANY else [(bool(weak), tag) for weak, tag in _ENTITY_TAG.findall(text)]

@@ -1,0 +1,85 @@
+"""What a client is answered: a job with its headers, now or after a wait."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from fastapi import Request, Response
+
+from app.domain import canonical, ids
+from app.domain.errors import Problem
+from app.domain.job import Job
+from app.jobs.view import job_view, summary_view, tag_of
+from app.routers.headers import ANY, known_tags
+from app.wiring import Runtime
+
+Found = TypeVar("Found")
+
+
+class ClientLeft(Exception):
+    """Nobody is there to be answered."""
+
+
+def etag_of(job: Job) -> str:
+    """The body is a function of the revision, so the tag is strong."""
+    return f'"{tag_of(job.revision)}"'
+
+
+def kept(runtime: Runtime, job: Job | None) -> Job:
+    """The job. Raises Problem 404 without one, 410 when its time to be kept is over."""
+    if job is None:
+        raise Problem("not_found", "There is no job with this id.")
+    if job.status.terminal and job.expires_at <= runtime.clock.now():
+        detail = "The job has ended and its retain_for has passed: input and output are no longer kept."
+        raise Problem("result_expired", detail, extra={"job": summary_view(job, runtime.base_url)})
+    return job
+
+
+async def job_answer(
+    runtime: Runtime, job: Job, status: int, headers: dict[str, str] | None = None, *, located: bool = False
+) -> Response:
+    """A job as an HTTP answer; a live one says when it is worth asking again."""
+    extra = {"ETag": etag_of(job), "Cache-Control": "private, no-cache", **(headers or {})}
+    if located:
+        extra["Location"] = f"{runtime.base_url}/v1/jobs/{ids.show('job', job.id)}"
+    if not job.status.terminal:
+        extra["Retry-After"] = str(await runtime.latency.retry_after_s(job))
+    return json_answer(job_view(job, runtime.base_url), status, extra)
+
+
+def json_answer(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """Any JSON value as an HTTP answer."""
+    return Response(canonical.write(value), status, headers, media_type="application/json")
+
+
+def not_modified(request: Request, revision: int, headers: dict[str, str] | None = None) -> Response | None:
+    """304 when the client knows this revision."""
+    known = known_tags(request)
+    if ANY not in known and tag_of(revision) not in known:
+        return None
+    fresh = {"ETag": f'"{tag_of(revision)}"', "Cache-Control": "private, no-cache"}
+    return Response(status_code=304, headers={**fresh, **(headers or {})})
+
+
+async def unless_left(request: Request, act: Coroutine[Any, Any, Found]) -> Found:
+    """What `act` gives. Raises ClientLeft when the client closes first; `act` is canceled then."""
+    acting = asyncio.ensure_future(act)
+    leaving = asyncio.ensure_future(_left(request))
+    try:
+        await asyncio.wait({acting, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not acting.done():
+            raise ClientLeft
+        return acting.result()
+    finally:
+        for task in (acting, leaving):
+            task.cancel()
+            with suppress(asyncio.CancelledError, Exception):
+                await task
+
+
+async def _left(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,282 @@
+"""The shapes of HTTP answers, as the OpenAPI document shows them; tests hold real answers against them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from app.domain.errors import Disposition, ErrorClass
+from app.domain.event import DeliveryStatus
+from app.domain.job import Reason, Status
+
+Dollars = Annotated[str, Field(pattern=r"^-?[0-9]+\.[0-9]{9}$", examples=["0.001100000"])]
+Lane = Literal["interactive", "standard", "bulk"]
+
+
+class Answer(BaseModel):
+    """Clients must expect new fields and new members of enums."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"additionalProperties": True})
+
+
+class FieldProblem(Answer):
+    """One broken rule: where in the body, and what is wrong."""
+
+    pointer: str
+    code: str
+    detail: str
+
+
+class Problem(Answer):
+    """RFC 9457; `code` is stable, `detail` is for people."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    code: str
+    request_id: str | None
+    retryable: bool
+    retry_after_s: int | None = None
+    errors: list[FieldProblem] | None = None
+
+
+class JobError(Answer):
+    """Why an attempt or a job failed."""
+
+    type: str
+    title: str
+    code: str
+    class_: Annotated[ErrorClass, Field(alias="class")]
+    detail: str
+    step: str | None
+    retryable: bool
+
+
+class Usage(Answer):
+    """Tokens, calls and money."""
+
+    input_tokens: int
+    output_tokens: int
+    cached_tokens: int
+    calls: int
+    cost_usd: Dollars
+    saved_usd: Dollars
+
+
+class Attempt(Answer):
+    """One attempt."""
+
+    n: int
+    status: str
+    error: JobError | None
+    cost_usd: Dollars
+    started_at: AwareDatetime | None
+    ended_at: AwareDatetime | None
+
+
+class Progress(Answer):
+    """How far a running job is."""
+
+    percent: int
+    step: str | None
+    eta_s: float | None
+
+
+class CacheUse(Answer):
+    """Whether the answer came from the cache."""
+
+    hit: bool
+
+
+class TraceLink(Answer):
+    """Where the timeline is."""
+
+    trace_id: str
+    url: str
+
+
+class Urls(Answer):
+    """Where to go from here."""
+
+    self: str
+    events: str
+    trace: str
+    cancel: str
+    retry: str
+    output: str
+
+
+class JobSummary(Answer):
+    """A job without its payloads, as lists show it."""
+
+    id: Annotated[str, Field(pattern="^job_[0-9a-z]{26}$")]
+    object: Literal["job"]
+    workflow: str
+    version: str
+    status: Status
+    terminal: bool
+    reason: Reason | None
+    revision: int
+    lane: Lane
+    priority: int
+    progress: Progress | None
+    error: JobError | None
+    disposition: Disposition | None
+    degraded: list[Any]
+    attempt: int
+    attempts: list[Attempt]
+    usage: Usage
+    cache: CacheUse
+    webhook_delivery: DeliveryStatus | None
+    test: bool
+    simulated: bool
+    tags: list[str]
+    metadata: dict[str, str]
+    batch_id: str | None
+    created_at: AwareDatetime
+    started_at: AwareDatetime | None
+    ended_at: AwareDatetime | None
+    deadline: AwareDatetime | None
+    expires_at: AwareDatetime
+    trace: TraceLink
+    urls: Urls
+
+
+class Job(JobSummary):
+    """A job."""
+
+    input: Any
+    output: Any
+
+
+class JobPage(Answer):
+    """A page of jobs, newest first."""
+
+    data: list[JobSummary]
+    next_cursor: str | None
+    has_more: bool
+
+
+class Estimate(Answer):
+    """What a job is expected to take, from its workflow's last ones; null before the first."""
+
+    input_tokens: int | None
+    cost_usd: Dollars | None
+    duration_s: float | None
+
+
+class DryRun(Answer):
+    """What a submit would meet."""
+
+    valid: bool
+    errors: list[FieldProblem]
+    estimate: Estimate
+    cache_hit: bool
+    queue_eta_s: float | None
+
+
+class Recent(Answer):
+    """How the last jobs went."""
+
+    jobs: int
+    p50_s: float
+    p95_s: float
+
+
+class Workflow(Answer):
+    """What can be submitted."""
+
+    name: str
+    object: Literal["workflow"]
+    version: str
+    versions: list[str]
+    description: str
+    lane: Lane
+    sla_s: float | None
+    timeout_s: float
+    retain_s: float
+    deprecated: AwareDatetime | None
+    sunset: AwareDatetime | None
+    input_schema: dict[str, Any]
+    output_schema: dict[str, Any]
+    recent: Recent | None
+    price_basis: Estimate
+
+
+class WorkflowList(Answer):
+    """Every workflow, in its default version."""
+
+    data: list[Workflow]
+
+
+class Span(Answer):
+    """Something with a start and an end."""
+
+    id: str
+    parent_id: str | None
+    kind: Literal["job", "attempt", "step", "call", "wait", "webhook"]
+    name: str
+    started_at: AwareDatetime | None
+    ended_at: AwareDatetime | None
+    status: str
+    try_: Annotated[int | None, Field(alias="try")] = None
+    attributes: dict[str, Any]
+
+
+class Timeline(Answer):
+    """What happened to a job, as spans."""
+
+    trace_id: str
+    spans: list[Span]
+
+
+class LaneState(Answer):
+    """A lane's unfinished jobs; `oldest_s` is the age of the oldest that is due."""
+
+    lane: str
+    queued: int
+    scheduled: int
+    waiting: int
+    running: int
+    oldest_s: float
+
+
+class ServiceState(Answer):
+    """What the service is doing."""
+
+    parts: dict[str, str]
+    lanes: list[LaneState]
+    processes: dict[str, int]
+    provider_simulated: bool
+
+
+class Live(Answer):
+    """The process answers."""
+
+    status: Literal["ok"]
+
+
+class Ready(Answer):
+    """Each part of the service."""
+
+    status: Literal["ok", "degraded", "away", "draining"]
+    parts: dict[str, str]
+
+
+class Event(Answer):
+    """The body of a webhook, byte for byte the same at every attempt; above 20 kB `data` holds no payloads."""
+
+    type: str
+    timestamp: AwareDatetime
+    data: dict[str, Any]
+    sequence: int
+    revision: int
+    feed_cursor: str
+
+
+ANSWERS: tuple[type[Answer], ...] = (
+    Problem, Job, JobPage, DryRun, Workflow, WorkflowList, Timeline, ServiceState, Live, Ready, Event,
+)  # fmt: skip

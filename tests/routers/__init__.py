@@ -1,0 +1,1 @@
+"""Tests of the HTTP contract, by clients that know nothing but HTTP."""
