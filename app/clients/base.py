@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -10,7 +11,10 @@ from app.domain.errors import Fault, LanewayError
 
 @dataclass(frozen=True, slots=True)
 class WireRequest:
-    """One call to one model. `messages` are pairs of role and content; `timeout_s` bounds the whole call."""
+    """One call to one model. `messages` are pairs of role and content; `timeout_s` bounds the whole call.
+
+    `idle_timeout_s` bounds each silence of a stream once it has begun.
+    """
 
     model: str
     messages: tuple[tuple[str, str], ...]
@@ -21,15 +25,19 @@ class WireRequest:
     max_answer_bytes: int
     traceparent: str
     idempotency_key: str
+    idle_timeout_s: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class TokenUsage:
-    """Tokens as the provider counts them; `cached` is the part of `input` that it had in its cache."""
+    """Tokens as the provider counts them. `cached` is the part of `input` that it had in its cache,
+    `written` the part that it put there.
+    """
 
     input: int
     output: int
     cached: int = 0
+    written: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +54,16 @@ class WireAnswer:
 
 
 class WireError(LanewayError):
-    """A call that brought no answer: the fault by its class, and the HTTP status if one came."""
+    """A call that brought no whole answer: the fault by its class, and the HTTP status if one came.
 
-    def __init__(self, fault: Fault, status: int | None = None) -> None:
+    `usage` is what the provider had counted when its stream broke, as far as it said.
+    """
+
+    def __init__(self, fault: Fault, status: int | None = None, usage: TokenUsage | None = None) -> None:
         super().__init__(fault.detail)
         self.fault = fault
         self.status = status
+        self.usage = usage
 
 
 class ModelClient(Protocol):
@@ -59,4 +71,11 @@ class ModelClient(Protocol):
 
     async def complete(self, call: WireRequest) -> WireAnswer:
         """The model's answer. Raises WireError, and nothing else but cancellation."""
+        ...
+
+    async def stream(self, call: WireRequest, on_text: Callable[[str], None]) -> WireAnswer:
+        """The same answer, asked for as a stream: `on_text` gets each piece of its text as it arrives.
+
+        A stream that ends without its proper end is no answer. Raises WireError; `on_text` must not raise.
+        """
         ...

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import httpx
 
+from app.clients.anthropic import AnthropicClient
 from app.clients.base import ModelClient
 from app.clients.openai import OpenAIClient
 from app.domain.clock import SYSTEM_CLOCK, Clock
 from app.settings import ConfigurationError, ProviderSettings, Settings
 from app.settings.settings import SIMULATED
 
-_DIALECTS = {"openai": OpenAIClient}
+_Opens = Callable[[str, ProviderSettings, httpx.AsyncClient, Clock], ModelClient]
+_DIALECTS: dict[str, _Opens] = {"openai": OpenAIClient, "anthropic": AnthropicClient}
 _KEY = re.compile(r"^[\x21-\x7e]+$")
 
 
@@ -25,16 +28,10 @@ def build_clients(settings: Settings, http: httpx.AsyncClient, clock: Clock = SY
 
 
 def _client(name: str, provider: ProviderSettings, http: httpx.AsyncClient, clock: Clock) -> ModelClient:
-    kind = _DIALECTS.get(provider.dialect)
-    if kind is None:
-        known = ", ".join(sorted(_DIALECTS))
-        raise ConfigurationError(
-            f"providers.{name}.dialect: {provider.dialect!r} is not available in this version: use {known}"
-        )
     if provider.api_key is not None and not _KEY.match(provider.api_key.get_secret_value()):
         where = "api_key_file" if provider.api_key_file else "api_key_env"
         raise ConfigurationError(f"providers.{name}.{where}: the key is empty or holds spaces or control characters")
     try:
-        return kind(name, provider, http, clock)
+        return _DIALECTS[provider.dialect](name, provider, http, clock)
     except httpx.InvalidURL as error:
         raise ConfigurationError(f"providers.{name}.base_url: {error}") from None

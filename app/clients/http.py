@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 
@@ -58,18 +59,29 @@ async def post_json(
     http: httpx.AsyncClient, url: httpx.URL, headers: Mapping[str, str], body: bytes, timeout_s: float, max_bytes: int
 ) -> HttpAnswer:
     """POST a JSON body and read the answer, all within `timeout_s` and `max_bytes` decoded. Raises WireError."""
-    limits = httpx.Timeout(timeout_s, connect=min(timeout_s, _CONNECT_S))
     sent = {"Content-Type": "application/json", **headers}
-    try:
+    with as_wire_errors(timeout_s):
         async with (
             asyncio.timeout(timeout_s),
-            http.stream("POST", url, content=body, headers=sent, timeout=limits) as response,
+            http.stream("POST", url, content=body, headers=sent, timeout=patience(timeout_s)) as response,
         ):
-            return HttpAnswer(response.status_code, response.headers, await _read(response, max_bytes))
+            return HttpAnswer(response.status_code, response.headers, await read_body(response, max_bytes))
+
+
+def patience(timeout_s: float) -> httpx.Timeout:
+    """The time limits of one request that takes `timeout_s` at most."""
+    return httpx.Timeout(timeout_s, connect=min(timeout_s, _CONNECT_S))
+
+
+@contextmanager
+def as_wire_errors(timeout_s: float) -> Iterator[None]:
+    """Whatever breaks a request becomes a WireError."""
+    try:
+        yield
     except TimeoutError:
-        raise _timeout(timeout_s) from None
+        raise too_late(timeout_s) from None
     except (httpx.HTTPError, aiohttp.ClientError, OSError) as error:
-        raise (_timeout(timeout_s) if _timed_out(error) else broken(type(error).__name__)) from error
+        raise (too_late(timeout_s) if _timed_out(error) else broken(type(error).__name__)) from error
 
 
 def broken(what: str, status: int | None = None) -> WireError:
@@ -77,7 +89,8 @@ def broken(what: str, status: int | None = None) -> WireError:
     return WireError(TransientError(f"the provider gave no usable answer: {what}", code="provider_unavailable"), status)
 
 
-def _timeout(timeout_s: float) -> WireError:
+def too_late(timeout_s: float) -> WireError:
+    """Nothing came in time."""
     return WireError(TransientError(f"no answer within {timeout_s:g} s", code="provider_timeout"))
 
 
@@ -88,8 +101,8 @@ def _timed_out(error: Exception) -> bool:
     return isinstance(error, httpx.TimeoutException)
 
 
-async def _read(response: httpx.Response, max_bytes: int) -> bytes:
-    """The decoded body. An answer above `max_bytes` raises WireError, an error's body is cut."""
+async def read_body(response: httpx.Response, max_bytes: int) -> bytes:
+    """The whole decoded body. An answer above `max_bytes` raises WireError, an error's body is cut."""
     status = response.status_code
     failed = status >= 300
     limit = min(max_bytes, _ERROR_BYTES) if failed else max_bytes

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
+from collections.abc import Callable
 from typing import Any
 
 import httpx
 
-from app.clients.base import TokenUsage, WireAnswer, WireRequest
+from app.clients.base import WireAnswer, WireError, WireRequest
 from app.clients.http import HttpAnswer, broken, post_json
-from app.clients.refusal import ErrorBody, refuse
+from app.clients.openai_stream import ChatStream, usage_of
+from app.clients.refusal import refuse
+from app.clients.streamed import hear
+from app.clients.wire_json import error_of, header, json_object, schema_name
 from app.domain import canonical
 from app.domain.clock import SYSTEM_CLOCK, Clock
 from app.settings import ProviderSettings
 
 _OWN_HOSTS = (".openai.com", ".openai.azure.com")
-_MAX_TOKENS = 1 << 31
-_NO_NAME = re.compile(r"[^A-Za-z0-9_-]")
-_HEADER = re.compile(r"^[\x21-\x7e]{1,255}$")
+_STREAMED = {"stream": True, "stream_options": {"include_usage": True}}
 
 
 class OpenAIClient:
@@ -32,23 +32,35 @@ class OpenAIClient:
         self._clock = clock
         self._url = httpx.URL(f"{settings.base_url.rstrip('/')}/chat/completions")
         key = settings.api_key.get_secret_value() if settings.api_key else None
-        self._headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self._key = {"Authorization": f"Bearer {key}"} if key else {}
         # OpenAI's newer models refuse `max_tokens`; many compatible servers silently ignore the newer name.
         own = f".{self._url.host}".endswith(_OWN_HOSTS)
         self._limit_field = "max_completion_tokens" if own else "max_tokens"
 
     async def complete(self, call: WireRequest) -> WireAnswer:
         """The model's answer. Raises WireError."""
-        headers = {
-            **self._headers,
-            "traceparent": call.traceparent,
-            "Idempotency-Key": _header(call.idempotency_key),
-        }
         body = canonical.dump(self._body(call))
-        answer = await post_json(self._http, self._url, headers, body, call.timeout_s, call.max_answer_bytes)
+        answer = await post_json(
+            self._http, self._url, self._headers(call), body, call.timeout_s, call.max_answer_bytes
+        )
         if not 200 <= answer.status < 300:
-            raise refuse(self._name, answer.status, answer.headers, _error_body(answer.body), self._clock.now())
+            raise self._refused(answer)
         return _answer(answer)
+
+    async def stream(self, call: WireRequest, on_text: Callable[[str], None]) -> WireAnswer:
+        """The model's answer, heard while it comes; `on_text` gets each piece. Raises WireError."""
+        growing = ChatStream(self._name, call.max_answer_bytes, on_text)
+        body = canonical.dump(self._body(call) | _STREAMED)
+        answer = await hear(self._http, self._url, self._headers(call), body, call, growing)
+        if not 200 <= answer.status < 300:
+            raise self._refused(answer)
+        return growing.whole(answer.status)
+
+    def _refused(self, answer: HttpAnswer) -> WireError:
+        return refuse(self._name, answer.status, answer.headers, error_of(answer.body), self._clock.now())
+
+    def _headers(self, call: WireRequest) -> dict[str, str]:
+        return {**self._key, "traceparent": call.traceparent, "Idempotency-Key": header(call.idempotency_key)}
 
     def _body(self, call: WireRequest) -> dict[str, Any]:
         body: dict[str, Any] = {
@@ -63,8 +75,8 @@ class OpenAIClient:
 
 
 def _response_format(schema: dict[str, Any], name: str | None) -> dict[str, Any]:
-    named = _NO_NAME.sub("_", name or "answer")[:64] or "answer"
-    return {"type": "json_schema", "json_schema": {"name": named, "schema": schema, "strict": fits_strict(schema)}}
+    named = {"name": schema_name(name), "schema": schema, "strict": fits_strict(schema)}
+    return {"type": "json_schema", "json_schema": named}
 
 
 def fits_strict(schema: Any) -> bool:
@@ -83,7 +95,7 @@ def fits_strict(schema: Any) -> bool:
 
 
 def _answer(answer: HttpAnswer) -> WireAnswer:
-    body = _object(answer.body)
+    body = json_object(answer.body)
     choices = body.get("choices")
     choice = choices[0] if isinstance(choices, list) and choices else None
     message = choice.get("message") if isinstance(choice, dict) else None
@@ -95,50 +107,4 @@ def _answer(answer: HttpAnswer) -> WireAnswer:
     reason = "content_filter" if refused else choice.get("finish_reason")
     if not isinstance(reason, str):
         raise broken("it names no reason for its end", answer.status)
-    return WireAnswer(text or "", reason[:64], _usage(body.get("usage")), answer.status)
-
-
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        value = canonical.load(body)
-    except canonical.MalformedJson:
-        raise broken("it is not JSON", 200) from None
-    if not isinstance(value, dict):
-        raise broken("it is not a JSON object", 200)
-    return value
-
-
-def _usage(usage: Any) -> TokenUsage | None:
-    if not isinstance(usage, dict):
-        return None
-    sent, received = _tokens(usage.get("prompt_tokens")), _tokens(usage.get("completion_tokens"))
-    if sent is None or received is None:
-        return None
-    details = usage.get("prompt_tokens_details")
-    cached = _tokens(details.get("cached_tokens")) if isinstance(details, dict) else None
-    return TokenUsage(sent, received, min(cached or 0, sent))
-
-
-def _tokens(value: Any) -> int | None:
-    return value if type(value) is int and 0 <= value < _MAX_TOKENS else None
-
-
-def _error_body(body: bytes) -> ErrorBody:
-    """Whatever can be read of an error; a proxy's HTML page is an empty one."""
-    try:
-        value = canonical.load(body)
-    except canonical.MalformedJson:
-        return ErrorBody()
-    error = value.get("error", value) if isinstance(value, dict) else None
-    if not isinstance(error, dict):
-        return ErrorBody(message=error if isinstance(error, str) else "")
-    return ErrorBody(_text(error.get("code")), _text(error.get("type")), _text(error.get("message")) or "")
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
-
-
-def _header(text: str) -> str:
-    """The text itself where a header can carry it, else a digest of it."""
-    return text if _HEADER.match(text) else hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return WireAnswer(text or "", reason[:64], usage_of(body.get("usage")), answer.status)

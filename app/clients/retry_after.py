@@ -12,6 +12,7 @@ _SPAN = re.compile(
 )
 _NUMBER = re.compile(r"^\d{1,12}(?:\.\d{1,9})?$", re.ASCII)
 _DIMENSIONS = ("requests", "tokens")
+_ANTHROPIC = tuple(f"anthropic-ratelimit-{name}-" for name in ("requests", "tokens", "input-tokens", "output-tokens"))
 
 
 def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:
@@ -24,11 +25,16 @@ def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:
     return seconds if seconds is not None else _until_date(text, headers.get("date", ""), now)
 
 
-def limit_reset_s(headers: Mapping[str, str]) -> float | None:
-    """Seconds until the limit that is used up is free again, by `x-ratelimit-*`; None when they don't tell."""
+def limit_reset_s(headers: Mapping[str, str], now: datetime) -> float | None:
+    """Seconds until the limit that is used up is free again, by `x-ratelimit-*` (spans) or `anthropic-ratelimit-*`
+    (times); None when they don't tell.
+    """
+    left = {name: headers.get(f"x-ratelimit-remaining-{name}") for name in _DIMENSIONS}
     resets = {name: span_s(headers.get(f"x-ratelimit-reset-{name}", "")) for name in _DIMENSIONS}
+    left |= {name: headers.get(f"{name}remaining") for name in _ANTHROPIC}
+    resets |= {name: _until_time(headers.get(f"{name}reset", ""), headers, now) for name in _ANTHROPIC}
     known = {name: reset for name, reset in resets.items() if reset is not None}
-    used_up = [reset for name, reset in known.items() if headers.get(f"x-ratelimit-remaining-{name}") == "0"]
+    used_up = [reset for name, reset in known.items() if left[name] == "0"]
     # Nothing at zero: this call was larger than what is left of one of them; the nearest reset is a fair guess.
     return max(used_up) if used_up else min(known.values(), default=None)
 
@@ -56,6 +62,17 @@ def _until_date(text: str, sent: str, now: datetime) -> float | None:
     if until is None:
         return None
     return max(0.0, (until - (_date(sent) or now)).total_seconds())
+
+
+def _until_time(text: str, headers: Mapping[str, str], now: datetime) -> float | None:
+    """The same for an RFC 3339 time."""
+    try:
+        until = datetime.fromisoformat(text.strip())
+    except ValueError:
+        return None
+    if until.tzinfo is None:
+        return None
+    return max(0.0, (until - (_date(headers.get("date", "")) or now)).total_seconds())
 
 
 def _date(text: str) -> datetime | None:

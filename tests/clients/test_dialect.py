@@ -33,7 +33,6 @@ async def test_the_simulated_provider_has_one_wherever_it_runs(http: httpx.Async
 @pytest.mark.parametrize(
     ("provider", "key"),
     [
-        ({"dialect": "anthropic"}, "providers.main.dialect"),
         ({"api_key": SecretStr("two words"), "api_key_env": "MAIN_KEY"}, "providers.main.api_key_env"),
         ({"api_key": SecretStr(""), "api_key_file": "/key"}, "providers.main.api_key_file"),
         ({"base_url": "http://[::1:9/v1"}, "providers.main.base_url"),

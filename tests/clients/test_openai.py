@@ -22,6 +22,9 @@ def _client(http: httpx.AsyncClient, base_url: str, key: str | None = None) -> O
 
 
 class TestOpenAI(ClientSuite):
+    dialect = "openai"
+    quota_status = 429
+
     @pytest.fixture
     def connect(self, http: httpx.AsyncClient) -> Connect:
         def connect(base_url: str, key: str | None) -> ModelClient:

@@ -67,10 +67,35 @@ def test_the_limit_that_is_used_up_counts() -> None:
         "x-ratelimit-remaining-tokens": "900",
         "x-ratelimit-reset-tokens": "6m0s",
     }
-    assert limit_reset_s(headers) == 2.0
-    assert limit_reset_s({**headers, "x-ratelimit-remaining-tokens": "0"}) == 360.0
-    assert limit_reset_s({"x-ratelimit-reset-tokens": "9s"}) == 9.0
-    assert limit_reset_s({}) is None
+    assert limit_reset_s(headers, _NOW) == 2.0
+    assert limit_reset_s({**headers, "x-ratelimit-remaining-tokens": "0"}, _NOW) == 360.0
+    assert limit_reset_s({"x-ratelimit-reset-tokens": "9s"}, _NOW) == 9.0
+    assert limit_reset_s({}, _NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({"requests-reset": "2026-11-21T12:00:20Z"}, 20.0),
+        ({"requests-reset": "2026-11-21T12:00:20Z", "tokens-reset": "2026-11-21T12:00:05Z"}, 5.0),
+        (
+            {
+                "requests-reset": "2026-11-21T12:00:20Z",
+                "output-tokens-remaining": "0",
+                "output-tokens-reset": "2026-11-21T13:00:30+01:00",
+            },
+            30.0,
+        ),
+        ({"requests-reset": "2026-11-21T11:00:00Z"}, 0.0),
+        ({"requests-reset": "2026-11-21T12:00:20"}, None),
+        ({"requests-reset": "soon"}, None),
+    ],
+)
+def test_anthropic_names_times(headers: dict[str, str], expected: float | None) -> None:
+    named = {f"anthropic-ratelimit-{name}": value for name, value in headers.items()}
+    assert limit_reset_s(named, _NOW) == expected
+    if expected == 20.0:
+        assert limit_reset_s({**named, "date": "Sat, 21 Nov 2026 11:59:50 GMT"}, _NOW) == 30.0
 
 
 @given(st.text(max_size=40), st.text(max_size=40), st.text(max_size=40))
@@ -78,3 +103,5 @@ def test_any_text_is_a_time_or_none(after: str, milliseconds: str, date: str) ->
     found = retry_after_s({"retry-after": after, "retry-after-ms": milliseconds, "date": date}, _NOW)
     assert found is None or found >= 0
     assert span_s(after) is None or span_s(after) >= 0  # type: ignore[operator]
+    reset = limit_reset_s({"anthropic-ratelimit-tokens-reset": after, "date": date}, _NOW)
+    assert reset is None or reset >= 0
