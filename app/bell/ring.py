@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from contextvars import Context
 
 from arq.connections import ArqRedis
 
@@ -55,7 +56,8 @@ class Ring:
             return
         self._wanted[lane] += tickets
         if self._task is None or self._task.done():
-            self._task = asyncio.get_running_loop().create_task(self._send())
+            # It rings for many jobs: no log line of it may carry the ids of the one that came first.
+            self._task = asyncio.get_running_loop().create_task(self._send(), context=Context())
 
     async def close(self) -> None:
         """Send what is still wanted."""

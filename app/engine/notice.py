@@ -6,12 +6,12 @@ import functools
 
 from app.domain.errors import Failure
 from app.telemetry.logs import log
-from app.telemetry.place import kind_of, place_of
+from app.telemetry.place import kind_of, place_of, root_of
 
 
 def note_failure(event: str, error: BaseException, failure: Failure, *, final: bool = False) -> None:
     """Log what failed and where, never the message: it may repeat what the job was given."""
-    cause = error.__cause__ or error
+    cause = root_of(error)
     write = log("engine").warning if final else log("engine").info
     write(
         event,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from contextvars import Context
 from datetime import timedelta
 
 from app.domain import ids
@@ -90,7 +91,8 @@ class Line:
 
     def _start(self) -> None:
         if self._task is None and self._busy():
-            self._task = asyncio.create_task(self._serve())
+            # It serves many jobs: no log line of it may carry the ids of the one that came first.
+            self._task = asyncio.create_task(self._serve(), context=Context())
 
     def _busy(self) -> bool:
         return bool(self._waiters) or (self._to_tell() and not self._desk.away)

@@ -22,6 +22,15 @@ def place_of(error: BaseException) -> str:
     return " < ".join(reversed(list(_frames(error.__traceback__))[-_FRAMES:]))
 
 
+def root_of(error: BaseException) -> BaseException:
+    """The error at the bottom of a chain of `raise ... from ...`."""
+    seen = {id(error)}
+    while error.__cause__ is not None and id(error.__cause__) not in seen:
+        error = error.__cause__
+        seen.add(id(error))
+    return error
+
+
 def _frames(trace: TracebackType | None) -> Iterator[str]:
     while trace is not None:
         file = "/".join(trace.tb_frame.f_code.co_filename.rsplit("/", 2)[-2:])

@@ -72,7 +72,30 @@ async def careless_input(ctx: Context, given: Text) -> str:
 @workflow("unfit", version="1")
 async def unfit(ctx: Context, given: Text) -> Number:
     """The model's answers never fit."""
-    return await ctx.ask("count", model="small", prompt=f"<item>{given.text}</item>", output=Number)
+    return await ctx.ask("count", model="echo-unfit", prompt=f"<item>{given.text}</item>", output=Number)
+
+
+class Asked(BaseModel):
+    text: str
+    alias: str
+
+
+@workflow("asks-anyone", version="1")
+async def asks_anyone(ctx: Context, asked: Asked) -> str:
+    """One question to an alias of the client's choice, asked once."""
+    return await ctx.ask("ask", model=asked.alias, prompt=asked.text, policy=Policy(tries=1))
+
+
+@workflow("slow", version="1")
+async def slow(ctx: Context, given: Text) -> str:
+    """Some time with the text in its hands."""
+    return await ctx.step("work", work, given.text)
+
+
+async def work(text: str) -> str:
+    """Takes its time."""
+    await asyncio.sleep(0.8)
+    return text
 
 
 async def look(text: str) -> str:

@@ -1,4 +1,4 @@
-"""One stack that exports to a collector, shared by the tests of traces."""
+"""One stack that exports to a collector, shared by the tests of traces and secrets."""
 
 from __future__ import annotations
 
@@ -9,8 +9,25 @@ import pytest
 from tests.stack import Stack, running_stack
 from tests.supervise.embedded import open_folder
 from tests.telemetry.collector import Collector, collector
+from tests.telemetry.echo import echo
 
-WORKFLOWS = "tests.flows.catalogue,tests.telemetry.catalogue"
+PROVIDER_KEY = "sk-canary-of-the-provider"
+_CONFIG = """
+[providers.echo]
+dialect = "openai"
+base_url = "{echo}"
+api_key_env = "ECHO_API_KEY"
+[providers.sim]
+dialect = "openai"
+base_url = "{sim}"
+[models]
+small.ladder = [{{ provider = "sim", model = "small-sim" }}]
+echo-400.ladder = [{{ provider = "echo", model = "400" }}]
+echo-401.ladder = [{{ provider = "echo", model = "401" }}]
+echo-503.ladder = [{{ provider = "echo", model = "503" }}]
+echo-unfit.ladder = [{{ provider = "echo", model = "unfit" }}]
+echo-html.ladder = [{{ provider = "echo", model = "html" }}]
+"""
 
 
 @pytest.fixture(scope="session")
@@ -22,16 +39,21 @@ def exported() -> Iterator[Collector]:
 
 @pytest.fixture(scope="session")
 def stack(exported: Collector) -> Iterator[Stack]:
-    """Running; tests share it and stop nothing. A test of lost workers has the lane `bulk` for its own."""
+    """Running; tests share it and stop nothing. Two tests have a lane each for workers of their own."""
     with (
         open_folder() as folder,
+        echo() as echo_url,
         running_stack(
             folder,
             LANEWAY_TELEMETRY__OTLP_ENDPOINT=exported.url,
-            LANEWAY_WORKFLOWS=WORKFLOWS,
+            LANEWAY_TELEMETRY__LOG_LEVEL="DEBUG",
+            LANEWAY_WORKFLOWS="tests.flows.catalogue,tests.telemetry.catalogue",
+            LANEWAY_CONFIG=str(folder / "config.toml"),
             OTEL_BSP_SCHEDULE_DELAY="50",
+            ECHO_API_KEY=PROVIDER_KEY,
         ) as made,
     ):
-        made.start_worker("interactive,standard,delivery")
+        (folder / "config.toml").write_text(_CONFIG.format(echo=echo_url, sim=made.provider.base_url))
+        made.start_worker("standard,delivery")
         made.start_api()
         yield made

@@ -48,9 +48,33 @@ def test_shape_and_agreement_of_a_job_with_tries_a_call_and_two_attempts_to_deli
     assert [header["traceparent"].split("-")[2] for header in job["hooks"]] == [span["id"] for span in hooks]
 
 
-def test_attempts_back_off_sleep_and_queue_each_have_their_place(stack: Stack, exported: Collector) -> None:
-    job = told(stack, "patient", fresh())
-    stored = timeline(stack, job)
+@pytest.fixture(scope="module")
+def patient(stack: Stack) -> dict[str, Any]:
+    """A job that backs off between two attempts, and then sleeps; `between` and `asleep` are what it showed then."""
+    job = stack.submit("patient", {"text": fresh()})
+    until(lambda: stack.job(job["id"])["status"] == "scheduled")
+    between = (stack.job(job["id"])["attempts"], timeline(stack, job))
+    until(lambda: stack.job(job["id"])["reason"] == "sleep")
+    asleep = (stack.job(job["id"])["attempts"], timeline(stack, job))
+    return {**stack.ended(job["id"]), "between": between, "asleep": asleep}
+
+
+def test_a_parked_job_shows_what_it_waits_for(patient: dict[str, Any]) -> None:
+    attempts, stored = patient["between"]
+    assert [(one["n"], one["status"]) for one in attempts] == [(1, "failed")]
+    assert [(span["kind"], span["name"], span["status"]) for span in stored if span["ended_at"] is None] == [
+        ("job", "patient", "scheduled"),
+        ("wait", "retry", "scheduled"),
+    ]
+    attempts, stored = patient["asleep"]
+    assert [(one["n"], one["status"], one["ended_at"]) for one in attempts][1:] == [(2, "scheduled", None)]
+    assert [span["kind"] for span in stored if span["ended_at"] is None] == ["job", "wait", "attempt"]
+
+
+def test_attempts_back_off_sleep_and_queue_each_have_their_place(
+    stack: Stack, exported: Collector, patient: dict[str, Any]
+) -> None:
+    job, stored = patient, timeline(stack, patient)
     agree(exported, job, stored)
     nested(stored)
     (whole,) = named(stored, "job").values()
@@ -71,23 +95,6 @@ def test_attempts_back_off_sleep_and_queue_each_have_their_place(stack: Stack, e
     shown = stack.job(job["id"])["attempts"]
     assert [(one["n"], one["status"]) for one in shown] == [(1, "failed"), (2, "succeeded")]
     assert [one["started_at"] for one in shown] == [first["started_at"], second["started_at"]]
-
-
-def test_a_job_between_two_attempts_shows_what_it_waits_for(stack: Stack) -> None:
-    job = stack.submit("patient", {"text": fresh()})
-    until(lambda: stack.job(job["id"])["status"] == "scheduled")
-    shown = stack.job(job["id"])["attempts"]
-    assert [(one["n"], one["status"]) for one in shown] == [(1, "failed")]
-    open_now = [span for span in timeline(stack, job) if span["ended_at"] is None]
-    assert [(span["kind"], span["name"], span["status"]) for span in open_now] == [
-        ("job", "patient", "scheduled"),
-        ("wait", "retry", "scheduled"),
-    ]
-    until(lambda: stack.job(job["id"])["reason"] == "sleep")
-    asleep = stack.job(job["id"])["attempts"]
-    assert [(one["n"], one["status"], one["ended_at"]) for one in asleep][1:] == [(2, "scheduled", None)]
-    running = [span["kind"] for span in timeline(stack, job) if span["ended_at"] is None]
-    assert running == ["job", "wait", "attempt"]
 
 
 def test_a_wait_for_the_limiter_is_a_span_before_its_call(stack: Stack, exported: Collector) -> None:
