@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import BaseModel
 
 from laneway import Context, workflow
-from tests.flows.catalogue import Number
+from tests.flows.catalogue import Answer, Number, Question
 
 
 class Cat(BaseModel):
@@ -43,3 +43,11 @@ async def fading_2(ctx: Context, number: Number) -> Number:
 async def pets(ctx: Context, given: Pets) -> list[Pets]:
     """Nested shapes in and out."""
     return [given]
+
+
+@workflow("asks-again", version="1")
+async def asks_again(ctx: Context, question: Question) -> int:
+    """Two model calls, one after the other."""
+    for n in range(2):
+        await ctx.ask("classify", model="small", prompt=f"<item>{question.text}</item>", output=Answer, key=str(n))
+    return 2
