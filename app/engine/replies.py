@@ -42,15 +42,26 @@ class ScriptedGateway:
         }
         self._clock = clock
 
-    async def complete(self, request: ModelRequest, record: Callable[[Call], None]) -> ModelAnswer:
-        """The next reply of the step that asks. Raises the reply when it is an exception, MissingReply for none."""
+    async def complete(
+        self,
+        request: ModelRequest,
+        record: Callable[[Call], None],
+        on_text: Callable[[str], None] | None = None,
+    ) -> ModelAnswer:
+        """The next reply of the step that asks; a stream of it has one piece.
+
+        Raises the reply when it is an exception, MissingReply for none.
+        """
         found = self._next(CURRENT_STEP.get() or ("", ""))
         reply = found if isinstance(found, Reply) else Reply(found)
         failed = isinstance(reply.content, BaseException)
         record(self._call(request, CallOutcome.FAILED if failed else CallOutcome.SUCCEEDED, reply))
         if isinstance(reply.content, BaseException):
             raise reply.content
-        return ModelAnswer(_text(reply.content), reply.finish_reason)
+        answer = ModelAnswer(_text(reply.content), reply.finish_reason)
+        if on_text is not None:
+            on_text(answer.text)
+        return answer
 
     def _next(self, step: tuple[str, str]) -> Any:
         found = self._replies.get(step, self._replies.get(step[0], _ABSENT))
