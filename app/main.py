@@ -32,6 +32,7 @@ def create_app(settings: Settings, catalogue: Catalogue) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with open_runtime(settings, catalogue, "serve") as runtime:
             app.state.runtime = runtime
+            app.state.loop = asyncio.get_running_loop()
             async with _background(runtime):
                 yield
 
@@ -50,6 +51,12 @@ def create_app(settings: Settings, catalogue: Catalogue) -> FastAPI:
     openapi.install(app, catalogue)
     app.add_middleware(RequestId)
     return app
+
+
+def leave(app: object) -> None:
+    """Tell the application that its process must stop; from a signal handler, at any time."""
+    if isinstance(app, FastAPI) and hasattr(app.state, "loop"):
+        app.state.loop.call_soon_threadsafe(app.state.runtime.leave)
 
 
 def _telemetry(settings: Settings) -> TelemetryConfig:

@@ -88,6 +88,11 @@ class Runtime:
     base_url: str
     draining: bool = False
 
+    def leave(self) -> None:
+        """The process was told to stop: it is ready for nothing new, and holds nobody any longer."""
+        self.draining = True
+        self.wait.close()
+
 
 @dataclass(frozen=True, slots=True)
 class WorkerRuntime:

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import socket
+from types import FrameType
 from typing import Annotated
 
 import typer
 import uvicorn
 
 from app.cli.start import start
-from app.main import create_app
+from app.main import create_app, leave
+from app.routers.wire import ProblemProtocol
 
 _BACKLOG = 2048
+
+
+class _Server(uvicorn.Server):
+    """Tells the application at once that it must stop, so that no client is held until the drain is over."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        super().handle_exit(sig, frame)
+        leave(self.config.app)
 
 
 def serve(
@@ -26,7 +36,7 @@ def serve(
         host=host,
         port=port,
         loop="uvloop",
-        http="httptools",
+        http=ProblemProtocol,
         log_config=None,
         access_log=False,
         server_header=False,
@@ -35,7 +45,7 @@ def serve(
         timeout_graceful_shutdown=max(1, int(settings.drain_s)),
         lifespan="on",
     )
-    server = uvicorn.Server(config)
+    server = _Server(config)
     server.run(sockets=[socket.socket(fileno=fd)] if fd is not None else None)
     if not server.started:
         raise typer.Exit(1)

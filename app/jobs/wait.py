@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Container
-from contextlib import suppress
+from collections.abc import Callable, Container, Iterator
+from contextlib import contextmanager, suppress
 from uuid import UUID
 
 from app.bell.wake import Wake
@@ -25,6 +25,14 @@ class Wait:
         self._reads = reads
         self._wake = wake
         self._clock = clock
+        self._held: set[asyncio.Event] = set()
+        self._closed = False
+
+    def close(self) -> None:
+        """Let everyone go, with their jobs as they stand: this process is about to stop."""
+        self._closed = True
+        for moved in self._held:
+            moved.set()
 
     async def for_end(self, project_id: UUID, job_id: UUID, seconds: float) -> Job | None:
         """The job once it ended, or as it stands when the time is up or a park will surely outlast it."""
@@ -39,14 +47,22 @@ class Wait:
     async def _until(
         self, project_id: UUID, job_id: UUID, left: Countdown, enough: Callable[[Job], bool]
     ) -> Job | None:
-        with self._wake.waiting(job_id) as moved:
+        with self._wake.waiting(job_id) as moved, self._holding(moved):
             while True:
                 moved.clear()
                 job = await self._reads.job(project_id, job_id)
-                if job is None or enough(job) or left.seconds <= 0:
+                if job is None or enough(job) or left.seconds <= 0 or self._closed:
                     return job
                 pause = _SAFETY_S if self._wake.connected else _POLL_S
                 await _event_or_timeout(moved, min(pause, left.seconds))
+
+    @contextmanager
+    def _holding(self, moved: asyncio.Event) -> Iterator[None]:
+        self._held.add(moved)
+        try:
+            yield
+        finally:
+            self._held.discard(moved)
 
     def _outlasts(self, job: Job, left: Countdown) -> bool:
         """Whether a person or a known later time decides: then waiting on is of no use."""

@@ -126,8 +126,12 @@ def test_any_bytes_on_the_wire(stack: Stack) -> None:
     for start in RAW:
         line = Line(stack)
         line.send(start + f"Authorization: Bearer {KEY}\r\nConnection: close\r\n\r\n".encode())
-        answer = line.answer()
+        head, _, body = line.answer().partition(b"\r\n\r\n")
         line.leave()
-        status = int(answer.split(b" ", 2)[1])
-        assert status < 500, (start, answer)
+        status = int(head.split(b" ", 2)[1])
+        assert status < 500, (start, head)
+        if status >= 400:
+            assert b"content-type: application/problem+json" in head, (start, head)
+            assert b"x-request-id: " in head
+            assert json.loads(body)["status"] == status
     assert stack.client.get("/livez").status_code == 200
