@@ -45,6 +45,11 @@ class Leave:
     charged: bool = False
 
     @property
+    def owner(self) -> tuple[UUID, int]:
+        """The job and the epoch under which it is left."""
+        return (self.job.id, self.job.epoch)
+
+    @property
     def verb(self) -> Verb:
         """Whether this ends the job or parks it."""
         return Verb.SETTLE if self.status.terminal else Verb.PARK
@@ -70,7 +75,7 @@ with given as (
         attempt_cost_nanos, charged
     )
 ), owned as (
-    select j.id from jobs j join given g on g.id = j.id and g.epoch = j.epoch
+    select j.id, j.epoch from jobs j join given g on g.id = j.id and g.epoch = j.epoch
     where j.status = 'running' and not (g.due_at is not null and j.cancel_requested)
     order by j.id for no key update of j
 ), ended as (
@@ -81,8 +86,8 @@ with given as (
     select j.id, j.attempt, j.epoch, case when g.charged then 'failed' else '{rows.PARKED}' end, g.error_class,
         g.error_code, g.error_detail, g.error_step, g.attempt_cost_nanos, j.claimed_at, clock_timestamp(), g.reason,
         g.due_at
-    from jobs j join given g on g.id = j.id
-    where (g.charged or (g.due_at is not null and j.epoch < {_MOST_EPOCHS})) and j.id in (select id from owned)
+    from jobs j join owned o on o.id = j.id join given g on g.id = o.id and g.epoch = o.epoch
+    where g.charged or (g.due_at is not null and j.epoch < {_MOST_EPOCHS})
 ), moved as (
     update jobs j
     set status = g.status, reason = g.reason, worker_id = null, revision = j.revision + 1,
@@ -99,13 +104,13 @@ with given as (
         ended_at = case when g.due_at is null then clock_timestamp() end,
         expires_at = case when g.due_at is null then clock_timestamp() + make_interval(secs => j.retain_s)
             else j.expires_at end
-    from given g where g.id = j.id and j.id in (select id from owned)
-    returning j.id, j.project_id, j.status, j.revision, j.lane, j.has_webhook
+    from given g join owned o on o.id = g.id and o.epoch = g.epoch where j.id = o.id
+    returning j.id, g.epoch, j.project_id, j.status, j.revision, j.lane, j.has_webhook, g.output_id, g.output
 ), kept as (
     insert into payloads (id, job_id, body)
-    select g.output_id, g.id, g.output from given g join moved m on m.id = g.id where g.output_id is not null
+    select output_id, id, output from moved where output_id is not null
 )
-select * from moved
+select id, epoch, project_id, status, revision, lane, has_webhook from moved
 """
 
 
@@ -127,23 +132,27 @@ class Leaves:
         return await self._coalesce(leave)
 
     async def _flush(self, batch: Sequence[Leave]) -> list[Moved | None]:
+        first: dict[tuple[UUID, int], Leave] = {}
+        for leave in batch:
+            first.setdefault(leave.owner, leave)
         async with self._database.transaction() as connection:
-            moved = await self._write(connection, batch)
+            moved = await self._write(connection, list(first.values()))
             await announce(connection, list(moved.values()), SYSTEM_CLOCK.now(), self._render)
-        return [moved.get(leave.job.id) for leave in batch]
+        return [moved.get(leave.owner) if first[leave.owner] is leave else None for leave in batch]
 
-    async def _write(self, connection: Connection, batch: Sequence[Leave]) -> dict[UUID, Moved]:
+    async def _write(self, connection: Connection, batch: Sequence[Leave]) -> dict[tuple[UUID, int], Moved]:
+        """By owner: one flush may hold the leaves of a job's present and former one."""
         columns = zip(*(_columns(leave) for leave in batch), strict=True)
-        events = {leave.job.id: leave.event for leave in batch}
+        events = {leave.owner: leave.event for leave in batch}
         return {
-            row["id"]: Moved(
+            (row["id"], row["epoch"]): Moved(
                 row["id"],
                 row["project_id"],
                 Status(row["status"]),
                 row["revision"],
                 row["lane"],
                 row["has_webhook"],
-                events[row["id"]],
+                events[row["id"], row["epoch"]],
             )
             for row in await connection.fetch(_LEAVE, *map(list, columns))
         }

@@ -23,10 +23,15 @@ class _Item:
     job: Claimed
     write: StepWrite
 
+    @property
+    def owner(self) -> tuple[UUID, int]:
+        """Under whose epoch it is written: one flush may hold writes of a job's present and former owner."""
+        return (self.job.id, self.job.epoch)
+
 
 # FOR SHARE holds off recover, cancel and park until this commits: the fence is tested in the same transaction.
 _FENCE = """
-select j.id from jobs j join unnest($1::uuid[], $2::int[]) g (id, epoch) on g.id = j.id and g.epoch = j.epoch
+select j.id, j.epoch from jobs j join unnest($1::uuid[], $2::int[]) g (id, epoch) on g.id = j.id and g.epoch = j.epoch
 where j.status = 'running' order by j.id for share of j
 """
 _STEPS = """
@@ -111,12 +116,12 @@ class Steps:
     async def _flush(self, batch: Sequence[_Item]) -> list[bool]:
         async with self._database.transaction() as connection:
             columns = zip(*{(item.job.id, item.job.epoch) for item in batch}, strict=True)
-            owned = {row["id"] for row in await connection.fetch(_FENCE, *map(list, columns))}
-            kept = [item for item in batch if item.job.id in owned]
+            owned = {(row["id"], row["epoch"]) for row in await connection.fetch(_FENCE, *map(list, columns))}
+            kept = [item for item in batch if item.owner in owned]
             await _insert(connection, _STEPS, sorted((_step(item) for item in kept), key=lambda row: row[:3]))
             await _insert(connection, _CALLS, [_call(item, call) for item in kept for call in item.write.calls])
-            await _insert(connection, _LEDGER, [row for item in batch for row in _ledger(item, item.job.id in owned)])
-        return [item.job.id in owned for item in batch]
+            await _insert(connection, _LEDGER, [row for item in batch for row in _ledger(item, item.owner in owned)])
+        return [item.owner in owned for item in batch]
 
 
 async def _insert(connection: Connection, statement: str, columns: Sequence[tuple[object, ...]]) -> None:
