@@ -40,6 +40,7 @@ class Line:
         self._holding = Holding()
         self._paused_until_s = 0.0
         self._pause_to_tell = False
+        self._closed = False
         self._returns = desk.returns
         self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -75,13 +76,17 @@ class Line:
 
     async def close(self, within_s: float) -> None:
         """Send away whoever waits, and give back what is still to be given back."""
-        self._waiters.send_away(SystemFault("the limiter is closed"), lambda waiter: True)
+        self._closed = True
+        self._send_all_away()
         self._news.set()
         if self._task is not None:
             await asyncio.wait([self._task], timeout=within_s)
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
+
+    def _send_all_away(self) -> None:
+        self._waiters.send_away(SystemFault("the limiter is closed"), lambda waiter: True)
 
     def _give_back(self, lease_id: str) -> None:
         self._holding.give_back(lease_id)
@@ -128,6 +133,9 @@ class Line:
             raise
         self._hand_out(heads[: verdict.granted])
         self._waiters.put_back(heads[verdict.granted :])
+        if self._closed:
+            # They were being asked for when the others were sent away.
+            self._send_all_away()
         self._paused_until_s = max(self._paused_until_s, self._clock.monotonic() + verdict.paused_s)
         if (paused_s := self._pause_left_s()) > 0:
             self._waiters.send_away(self._must_wait(), lambda waiter: paused_s > waiter.max_wait_s)

@@ -87,7 +87,10 @@ def _listed(model: str, provider: str, base_url: str | None) -> tuple[Provider, 
 
 
 def _from_list(provider: Provider, model: ModelInfo) -> _Pricing:
-    """Prices by tier or by time of day are left to the list's own arithmetic; the common flat ones are read once."""
+    """Prices by tier, by time of day or for what is written to a cache are left to the list's own arithmetic; the
+    common flat ones are read once.
+    """
+    listed = _by_list(provider, model)
     prices = None if isinstance(model.prices, list) else model.prices
     rates = prices and (prices.input_mtok, prices.output_mtok, prices.cache_read_mtok)
     if (
@@ -96,10 +99,19 @@ def _from_list(provider: Provider, model: ModelInfo) -> _Pricing:
         and isinstance(rates[1], Decimal)
         and isinstance(rates[2], Decimal | None)
     ):
-        return _flat(PriceSettings(input=rates[0], output=rates[1], cached_input=rates[2]))
+        flat = _flat(PriceSettings(input=rates[0], output=rates[1], cached_input=rates[2]))
+        return lambda usage, at: listed(usage, at) if usage.written else flat(usage, at)
+    return listed
 
+
+def _by_list(provider: Provider, model: ModelInfo) -> _Pricing:
     def pricing(usage: TokenUsage, at: datetime) -> Decimal:
-        counted = Usage(input_tokens=usage.input, output_tokens=usage.output, cache_read_tokens=usage.cached)
+        counted = Usage(
+            input_tokens=usage.input,
+            output_tokens=usage.output,
+            cache_read_tokens=usage.cached,
+            cache_write_tokens=usage.written,
+        )
         return model.calc_price(counted, provider, genai_request_timestamp=at).total_price
 
     return pricing

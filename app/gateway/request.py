@@ -51,9 +51,16 @@ class ModelAnswer:
 class ModelGateway(Protocol):
     """The one door to a model."""
 
-    async def complete(self, request: ModelRequest, record: Callable[[Call], None]) -> ModelAnswer:
+    async def complete(
+        self,
+        request: ModelRequest,
+        record: Callable[[Call], None],
+        on_text: Callable[[str], None] | None = None,
+    ) -> ModelAnswer:
         """The answer; `record` is called once for each call to a provider, failed ones too.
 
+        With `on_text` it is streamed: each piece of the text is handed out as it arrives, and together they are the
+        text of the answer. When it raises after a first piece, those pieces are void. `on_text` must not raise.
         Raises a Fault by class, and MustWait when the wait for a limit is too long to hold a slot.
         """
         ...

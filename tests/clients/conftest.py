@@ -26,7 +26,7 @@ def provider(client_provider: ProviderProcess) -> ProviderProcess:
     return client_provider
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(scope="session")
 async def http() -> AsyncIterator[httpx.AsyncClient]:
     async with open_http() as pool:
         yield pool

@@ -9,10 +9,19 @@ from itertools import count
 import httpx
 import pytest
 import pytest_asyncio
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from redis.asyncio import Redis
 
+from app.clients.dialect import build_clients
 from app.clients.http import open_http
+from app.domain.clock import SYSTEM_CLOCK
+from app.gateway.gateway import Gateway
 from app.gateway.limiter import Limiter
+from app.gateway.prices import Prices
+from app.settings import Settings
+from app.telemetry.traces import Tracing
 from tests.loadtest.provider_process import ProviderProcess, running_provider
 from tests.supervise.embedded import RunningServer, open_folder, open_servers
 
@@ -69,6 +78,29 @@ async def new_limiter(shared_valkey: RunningServer, prefix: str) -> AsyncIterato
         yield new
 
 
+@pytest.fixture
+def spans() -> InMemorySpanExporter:
+    return InMemorySpanExporter()
+
+
+NewGateway = Callable[..., Gateway]
+
+
+@pytest_asyncio.fixture
+async def new_gateway(
+    http: httpx.AsyncClient, new_limiter: NewLimiter, spans: InMemorySpanExporter
+) -> AsyncIterator[NewGateway]:
+    """Makes gateways as separate processes have them."""
+    tracing = Tracing(BatchSpanProcessor(spans, schedule_delay_millis=20), Resource.create({}))
+
+    def new(settings: Settings) -> Gateway:
+        clients = build_clients(settings, http)
+        return Gateway(settings, clients, new_limiter(), Prices(settings), SYSTEM_CLOCK, tracing)
+
+    yield new
+    tracing.close()
+
+
 @pytest.fixture(scope="session")
 def shared_provider() -> Iterator[ProviderProcess]:
     with running_provider("--seed", "13") as running:
@@ -83,7 +115,7 @@ def provider(shared_provider: ProviderProcess) -> ProviderProcess:
     return shared_provider
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(scope="session")
 async def http() -> AsyncIterator[httpx.AsyncClient]:
     async with open_http() as pool:
         yield pool

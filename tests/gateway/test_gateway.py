@@ -4,100 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
-from typing import Any
 
-import httpx
 import orjson
 import pytest
-import pytest_asyncio
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from pydantic import SecretStr
 
-from app.clients.dialect import build_clients
-from app.domain import ids
 from app.domain.call import Call, CallOutcome
 from app.domain.clock import SYSTEM_CLOCK
 from app.domain.errors import Fault, InputError, MustWait, ProviderAuth, SystemFault, TransientError
-from app.domain.job import TraceContext
 from app.gateway.gateway import Gateway
 from app.gateway.prices import Prices
-from app.gateway.request import Message, ModelRequest
-from app.settings import (
-    GatewaySettings,
-    LadderTarget,
-    ModelAlias,
-    PoolSettings,
-    PriceSettings,
-    ProviderSettings,
-    Settings,
-)
 from app.telemetry.traces import Tracing
 from tests.clients.raw_server import answering, http_answer
 from tests.conformance.client_suite import SCHEMA, until
-from tests.gateway.conftest import NewLimiter
+from tests.gateway.asking import request, settings_for
+from tests.gateway.conftest import NewGateway, NewLimiter
 from tests.loadtest.provider_process import ProviderProcess, running_provider
-
-_PRICE = PriceSettings(input="0.15", output="0.60", cached_input="0.075")
-NewGateway = Callable[..., Gateway]
-
-
-def request(content: str = "hello", **changes: Any) -> ModelRequest:
-    given: dict[str, Any] = {
-        "alias": "small",
-        "messages": (Message("user", content),),
-        "schema": None,
-        "schema_name": None,
-        "max_output_tokens": None,
-        "timeout_s": 10.0,
-        "trace": TraceContext(ids.trace_id(), ids.span_id()),
-        "idempotency_key": "job-1/classify",
-        "job_id": ids.uuid7(),
-        "project_id": ids.uuid7(),
-        "lane": "standard",
-    }
-    return ModelRequest(**{**given, **changes})
-
-
-def settings_for(*base_urls: str, key: str | None = None, **gateway: Any) -> Settings:
-    """Settings whose alias `small` is a ladder of these addresses, named main, backup1 and so on."""
-    names = ["main", *(f"backup{n}" for n in range(1, len(base_urls)))]
-    secret = SecretStr(key) if key else None
-    pools = {"mini": PoolSettings(models=["mini-1"], max_in_flight=10)}
-    providers = {
-        name: ProviderSettings(dialect="openai", base_url=base_url, api_key=secret, pools=pools)
-        for name, base_url in zip(names, base_urls, strict=True)
-    }
-    ladder = [LadderTarget(provider=name, model="mini-1") for name in names]
-    return Settings(
-        providers=providers,
-        models={"small": ModelAlias(ladder=ladder)},
-        prices={f"{name}/mini-1": _PRICE for name in names},
-        gateway=GatewaySettings(**gateway),
-    )
-
-
-@pytest.fixture
-def spans() -> InMemorySpanExporter:
-    return InMemorySpanExporter()
-
-
-@pytest_asyncio.fixture
-async def new_gateway(
-    http: httpx.AsyncClient, new_limiter: NewLimiter, spans: InMemorySpanExporter
-) -> AsyncIterator[NewGateway]:
-    tracing = Tracing(BatchSpanProcessor(spans, schedule_delay_millis=20), Resource.create({}))
-
-    def new(settings: Settings) -> Gateway:
-        clients = build_clients(settings, http)
-        return Gateway(settings, clients, new_limiter(), Prices(settings), SYSTEM_CLOCK, tracing)
-
-    yield new
-    tracing.close()
 
 
 async def the_span(spans: InMemorySpanExporter) -> ReadableSpan:

@@ -93,3 +93,19 @@ def test_exact_to_half_a_nano_dollar(
     )
     found = _prices(mini=price).cost("main", "mini", usage, _AT).nanos
     assert abs(found - exact) <= Fraction(1, 2)
+
+
+def test_what_is_written_to_a_cache_has_its_own_price() -> None:
+    providers = {"anthropic": ProviderSettings(dialect="anthropic", base_url="https://api.anthropic.com")}
+    prices = Prices(Settings(providers=providers))
+
+    def cost(usage: TokenUsage) -> int:
+        found = prices.cost("anthropic", "claude-haiku-4-5", usage, _AT)
+        assert found.known
+        return found.nanos
+
+    fresh = cost(TokenUsage(1000, 0))
+    assert cost(TokenUsage(1000, 0, cached=1000)) * 10 == fresh
+    assert cost(TokenUsage(1000, 0, written=1000)) * 4 == fresh * 5
+    assert cost(TokenUsage(2000, 10, 500, 500)) == cost(TokenUsage(1500, 10, 500)) + fresh * 5 // 8
+    assert _prices(mini=_price("1", "1")).cost("main", "mini", TokenUsage(8, 0, 0, 4), _AT).nanos == 8000

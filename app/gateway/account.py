@@ -1,0 +1,74 @@
+"""What a call used and cost, by how it ended."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from app.clients.base import TokenUsage, WireAnswer, WireError
+from app.domain.call import CallOutcome
+from app.domain.clock import Clock
+from app.domain.errors import RateLimited
+from app.gateway.booking import Ended, Sent, answer_bytes, estimated
+from app.gateway.hearing import Hearing
+from app.gateway.prices import Cost, Prices
+
+REFUSED = "content_filter"
+# The error code of a call whose caller left: what it cost is not known.
+CANCELED = "canceled"
+# The reason of the end, as stored, of an answer of which only a part arrived.
+CUT = "cut"
+_NOTHING = TokenUsage(0, 0)
+
+
+class Account:
+    """Puts a price on each end of a call; what has to be estimated is never called known."""
+
+    def __init__(self, prices: Prices, clock: Clock) -> None:
+        self._prices = prices
+        self._clock = clock
+
+    def answered(self, sent: Sent, answer: WireAnswer) -> Ended:
+        """A whole answer; content that was refused is paid for too."""
+        stored = answer_bytes(answer)
+        usage = answer.usage or estimated(sent.request, stored)
+        cost = self._cost(sent, usage, known=answer.usage is not None)
+        refused = answer.finish_reason == REFUSED
+        outcome = CallOutcome.FAILED if refused else CallOutcome.SUCCEEDED
+        code = "provider_refused" if refused else None
+        return Ended(self._clock.now(), outcome, code, answer.status, usage, cost, stored)
+
+    def failed(self, sent: Sent, error: WireError, hearing: Hearing | None) -> Ended:
+        """No whole answer; a stream that had begun is paid for as far as it came."""
+        outcome = CallOutcome.RATE_LIMITED if isinstance(error.fault, RateLimited) else CallOutcome.FAILED
+        if hearing is None or (error.status != 200 and not hearing.begun):
+            return self.lost(outcome, error.fault.code, error.status)
+        return self._cut(sent, outcome, error.fault.code, error.status, error.usage, hearing)
+
+    def canceled(self, sent: Sent, hearing: Hearing | None) -> Ended:
+        """The caller left; what it had heard is paid for."""
+        if hearing is None or not hearing.begun:
+            return self.lost(CallOutcome.FAILED, CANCELED, None)
+        return self._cut(sent, CallOutcome.FAILED, CANCELED, None, None, hearing)
+
+    def lost(self, outcome: CallOutcome, code: str, status: int | None) -> Ended:
+        """Nothing came."""
+        return Ended(self._clock.now(), outcome, code, status, _NOTHING, Cost(0, known=True), None)
+
+    def _cut(
+        self,
+        sent: Sent,
+        outcome: CallOutcome,
+        code: str,
+        status: int | None,
+        counted: TokenUsage | None,
+        hearing: Hearing,
+    ) -> Ended:
+        stored = answer_bytes(WireAnswer(hearing.text, CUT, None, status or 200))
+        usage = estimated(sent.request, hearing.text.encode("utf-8", "surrogatepass"))
+        if counted is not None:
+            usage = replace(counted, output=max(counted.output, usage.output))
+        return Ended(self._clock.now(), outcome, code, status, usage, self._cost(sent, usage, known=False), stored)
+
+    def _cost(self, sent: Sent, usage: TokenUsage, known: bool) -> Cost:
+        cost = self._prices.cost(sent.target.provider, sent.target.model, usage, sent.started_at)
+        return cost if known else Cost(cost.nanos, known=False)
