@@ -43,6 +43,15 @@ class StepRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class StepPlace:
+    """Where a call belongs: its step by name and key, and the step's span."""
+
+    name: str
+    key: str
+    span_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class StepWrite:
     """A step's record with the calls that made it: one transaction."""
 

@@ -10,6 +10,7 @@ from uuid import UUID
 from app.domain.call import Call
 from app.domain.clock import SYSTEM_CLOCK, Clock
 from app.domain.job import TraceContext, Usage
+from app.domain.step import StepPlace
 from app.engine.journal import Journal
 from app.gateway.request import ModelGateway
 from app.telemetry.traces import Tracing
@@ -20,17 +21,22 @@ class Account:
     """What this run spent so far. It outlives a run that is canceled or drops its job."""
 
     usage: Usage = field(default_factory=Usage)
-    _unwritten: dict[UUID, Call] = field(default_factory=dict, init=False)
+    _unwritten: dict[UUID, tuple[StepPlace, Call]] = field(default_factory=dict, init=False)
 
     @property
     def late_calls(self) -> tuple[Call, ...]:
         """Calls that were made, and paid for, and stand in no written step record."""
+        return tuple(call for _, call in self._unwritten.values())
+
+    @property
+    def late(self) -> tuple[tuple[StepPlace, Call], ...]:
+        """The same, each with the step that made it."""
         return tuple(self._unwritten.values())
 
-    def add(self, call: Call) -> None:
-        """Count a call that was made."""
+    def add(self, call: Call, place: StepPlace) -> None:
+        """Count a call that this step has made."""
         self.usage += call.usage
-        self._unwritten[call.id] = call
+        self._unwritten[call.id] = (place, call)
 
     def written(self, calls: tuple[Call, ...]) -> None:
         """These calls are durable now."""

@@ -23,7 +23,7 @@ from app.domain.errors import (
     TransientError,
 )
 from app.domain.job import Reason, TraceContext
-from app.domain.step import StepRecord, StepStatus
+from app.domain.step import StepPlace, StepRecord, StepStatus
 from app.engine import codec
 from app.engine.backoff import SHORTEST_WAIT_S, SLOT_WAIT_S, limited_wait_s, retry_wait_s
 from app.engine.book import Book
@@ -122,7 +122,7 @@ class Steps:
         token = CURRENT_STEP.set(work.identity)
         try:
             with within(course.trace):
-                raw = await work.act(Try(course.trace, self._note_in(course)))
+                raw = await work.act(Try(course.trace, self._note_in(work, course)))
         except MustWait:
             raise
         except asyncio.CancelledError as error:
@@ -134,10 +134,10 @@ class Steps:
             CURRENT_STEP.reset(token)
         return _read_back(work, raw)
 
-    def _note_in(self, course: _Course) -> Callable[[Call], None]:
+    def _note_in(self, work: Work[Any], course: _Course) -> Callable[[Call], None]:
         def note(call: Call) -> None:
             course.calls.append(call)
-            self.run.account.add(call)
+            self.run.account.add(call, StepPlace(work.name, work.key, course.trace.span_id))
 
         return note
 

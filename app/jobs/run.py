@@ -171,10 +171,10 @@ class Run:
         await self._left(job, moved, None)
 
     async def _book(self, job: Claimed, account: Account) -> None:
-        """Calls without a record were paid for all the same."""
-        while account.late_calls:
+        """Calls without a record were made, and paid for, all the same."""
+        while account.late:
             try:
-                await self._parts.steps.book(job, "", account.late_calls)
+                await self._parts.steps.book(job, account.late)
                 return
             except StoreAway as error:
                 self._log.warning("ledger waits", error=str(error))

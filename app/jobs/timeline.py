@@ -25,7 +25,7 @@ def timeline(found: TraceRows) -> dict[str, Any]:
     job = found.job
     spans = [_own(found, span) for span in own_spans(course_of(found))]
     spans += [_step(job, row) for row in found.steps]
-    spans += _forgotten(found)
+    spans += _unrecorded(found)
     for row in found.calls:
         spans += [*_limiter(row), _call(row)]
     spans += [_webhook(job, row) for row in found.deliveries]
@@ -105,26 +105,31 @@ def _step(job: Job, row: asyncpg.Record) -> dict[str, Any]:
     return {**span, "try": row["tries"]}
 
 
-def _forgotten(found: TraceRows) -> Iterator[dict[str, Any]]:
+def _unrecorded(found: TraceRows) -> Iterator[dict[str, Any]]:
     """Steps known only by their calls: a retry by the client forgot their failure, or they never came to an end."""
     known = {row["span_id"] for row in found.steps}
     left = sorted((row for row in found.calls if row["step_span_id"] not in known), key=lambda row: row["step_span_id"])
     for id, group in groupby(left, key=lambda row: row["step_span_id"]):
         calls = list(group)
         first = calls[0]
-        start, end = min(row["started_at"] for row in calls), max(row["ended_at"] for row in calls)
+        start, end = min(_asked_at(row) for row in calls), max(row["ended_at"] for row in calls)
         parent = attempt_span_id(found.job.id, first["attempt"])
         yield _span(
-            id, parent, "step", first["step"], start, end, "forgotten", key=first["step_key"] or None, step_kind="ask",
+            id, parent, "step", first["step"], start, end, "unrecorded", key=first["step_key"] or None, step_kind="ask",
             attempt=first["attempt"],
         )  # fmt: skip
 
 
 def _limiter(row: asyncpg.Record) -> Iterator[dict[str, Any]]:
     if row["limiter_wait_s"] >= SHOWN_WAIT_S:
-        start = row["started_at"] - timedelta(seconds=row["limiter_wait_s"])
-        id = limiter_span_id(row["id"])
+        id, start = limiter_span_id(row["id"]), _asked_at(row)
         yield _span(id, row["step_span_id"], "wait", "limiter", start, row["started_at"], "ended", pool=row["pool"])
+
+
+def _asked_at(call: asyncpg.Record) -> datetime:
+    """When the call got in line for the limiter."""
+    started_at: datetime = call["started_at"]
+    return started_at - timedelta(seconds=call["limiter_wait_s"])
 
 
 def _call(row: asyncpg.Record) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import asyncpg
 from app.domain.call import Call, CallOutcome
 from app.domain.errors import ErrorClass, Failure
 from app.domain.job import NO_USAGE, Claimed, Usage
-from app.domain.step import StepRecord, StepStatus, StepWrite
+from app.domain.step import StepPlace, StepRecord, StepStatus, StepWrite
 from app.store import rows
 from app.store.coalescer import Coalescer
 from app.store.database import Connection, Database
@@ -27,6 +27,11 @@ class _Item:
     def owner(self) -> tuple[UUID, int]:
         """Under whose epoch it is written: one flush may hold writes of a job's present and former owner."""
         return (self.job.id, self.job.epoch)
+
+    @property
+    def place(self) -> StepPlace:
+        record = self.write.record
+        return StepPlace(record.name, record.key, record.span_id)
 
 
 # FOR SHARE holds off recover, cancel and park until this commits: the fence is tested in the same transaction.
@@ -108,10 +113,12 @@ class Steps:
         """Store the record with its calls; False when the fence refuses, then only the ledger gets the calls."""
         return await self._coalesce(_Item(job, write))
 
-    async def book(self, job: Claimed, step: str, calls: Sequence[Call]) -> None:
-        """Put calls in the ledger that no step record holds: they were paid for, though their step did not end."""
-        async with self._database.connection() as connection:
-            await _insert(connection, _LEDGER, [_paid(job, step, call, CallOutcome.LATE) for call in calls])
+    async def book(self, job: Claimed, late: Sequence[tuple[StepPlace, Call]]) -> None:
+        """Keep calls that no step record holds: they were made and paid for, though their step did not end."""
+        async with self._database.transaction() as connection:
+            await _insert(connection, _CALLS, [_call(job, place, call) for place, call in late])
+            paid = [_paid(job, place.name, call, CallOutcome.LATE) for place, call in late]
+            await _insert(connection, _LEDGER, paid)
 
     async def _flush(self, batch: Sequence[_Item]) -> list[bool]:
         async with self._database.transaction() as connection:
@@ -119,7 +126,8 @@ class Steps:
             owned = {(row["id"], row["epoch"]) for row in await connection.fetch(_FENCE, *map(list, columns))}
             kept = [item for item in batch if item.owner in owned]
             await _insert(connection, _STEPS, sorted((_step(item) for item in kept), key=lambda row: row[:3]))
-            await _insert(connection, _CALLS, [_call(item, call) for item in kept for call in item.write.calls])
+            calls = [_call(item.job, item.place, call) for item in kept for call in item.write.calls]
+            await _insert(connection, _CALLS, calls)
             await _insert(connection, _LEDGER, [row for item in batch for row in _ledger(item, item.owner in owned)])
         return [item.owner in owned for item in batch]
 
@@ -150,14 +158,14 @@ def _step(item: _Item) -> tuple[Any, ...]:
     )
 
 
-def _call(item: _Item, call: Call) -> tuple[object, ...]:
+def _call(job: Claimed, place: StepPlace, call: Call) -> tuple[object, ...]:
     return (
         call.id,
-        item.job.id,
-        item.write.record.name,
-        item.write.record.key,
-        item.write.record.span_id,
-        item.job.attempt,
+        job.id,
+        place.name,
+        place.key,
+        place.span_id,
+        job.attempt,
         call.provider,
         call.model,
         call.pool,

@@ -154,8 +154,8 @@ def test_a_retry_by_the_client_is_another_attempt_and_sends_nothing_twice_but_th
     assert {span["id"] for span in stored if span["kind"] != "webhook"} <= {span.id for span in spans}
     steps = [span for span in stored if span["kind"] == "step"]
     assert sorted((span["status"], span["attributes"]["attempt"]) for span in steps) == [
-        ("forgotten", 1),
         ("succeeded", 2),
+        ("unrecorded", 1),
     ]
     assert list(named(stored, "attempt")) == ["attempt 1", "attempt 2"]
 
