@@ -2,6 +2,7 @@
 
 from app.engine import (
     Cache,
+    ChildOutcome,
     Context,
     InputError,
     Policy,
@@ -16,6 +17,7 @@ from app.engine import (
 
 __all__ = [
     "Cache",
+    "ChildOutcome",
     "Context",
     "InputError",
     "Policy",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from app.domain.errors import ProcessingError
 from app.engine import codec
@@ -36,6 +36,18 @@ class Question:
     key: str
 
 
+class Listener(Protocol):
+    """Hears an answer while it is written."""
+
+    def begin(self) -> None:
+        """An answer begins; one that had begun before is void."""
+        ...
+
+    def text(self, piece: str) -> None:
+        """Its next piece."""
+        ...
+
+
 def turns(prompt: str | None, messages: Sequence[Turn] | None) -> tuple[Message, ...]:
     """The conversation to send. Raises ProcessingError unless exactly one of the two is given, and well formed."""
     if (prompt is None) == (messages is None):
@@ -48,19 +60,26 @@ def turns(prompt: str | None, messages: Sequence[Turn] | None) -> tuple[Message,
     return found
 
 
-async def ask(run: Run, question: Question, one: Try) -> Any:
+async def ask(run: Run, question: Question, one: Try, listener: Listener | None = None) -> Any:
     """The answer, validated. Raises Faults and MustWait of the gateway, ProcessingError `output_invalid`."""
     messages = question.messages
     for repair in range(REPAIRS + 1):
         _check_cost(run, question)
         request = _request(run, question, messages, one, repair)
-        answer = await run.gateway.complete(request, one.note)
+        answer = await _answer(run, request, one, listener)
         try:
             return _accepted(question, answer)
         except UnfitAnswer as unfit:
             reason = str(unfit)
             messages = (*question.messages, *_repair(answer, reason, question.form.schema is not None))
     raise ProcessingError(f"the answer did not fit after {REPAIRS} repairs: {reason}", code="output_invalid")
+
+
+async def _answer(run: Run, request: ModelRequest, one: Try, listener: Listener | None) -> ModelAnswer:
+    if listener is None:
+        return await run.gateway.complete(request, one.note)
+    listener.begin()
+    return await run.gateway.complete(request, one.note, listener.text)
 
 
 def _message(turn: Turn) -> Message:
@@ -99,21 +118,9 @@ def _accepted(question: Question, answer: ModelAnswer) -> Any:
     if answer.finish_reason == "content_filter":
         raise ProcessingError("the provider's content filter withheld the answer", code="provider_refused")
     try:
-        if question.form.schema is None:
-            return codec.load(question.form.adapter, codec.dump(question.form.adapter, answer.text))
-        value = codec.load(question.form.adapter, _bare(answer.text).encode("utf-8", "surrogatepass"))
-        codec.dump(question.form.adapter, value)
-        return value
+        return question.form.read(answer.text)
     except codec.NotRecordable as error:
         raise UnfitAnswer(str(error)) from None
-
-
-def _bare(text: str) -> str:
-    """The text without the code fence that some models put around JSON."""
-    stripped = text.strip()
-    if stripped.startswith("```") and stripped.endswith("```") and "\n" in stripped:
-        return stripped[stripped.index("\n") : -3].strip()
-    return stripped
 
 
 def _repair(answer: ModelAnswer, reason: str, structured: bool) -> tuple[Message, Message]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar, TypeVarTuple, overload
 from uuid import UUID
@@ -14,11 +14,14 @@ from app.domain.job import Reason
 from app.engine import codec
 from app.engine.act import run_function
 from app.engine.ask import Question, Turn, ask, turns
+from app.engine.children import ChildOutcome, Declaration
 from app.engine.gather import gather
 from app.engine.policies import DEFAULT, Policy
-from app.engine.schema import answer_form
+from app.engine.schema import AnswerForm, answer_form, stream_form
+from app.engine.spawn import spawn_work
 from app.engine.steps import MOMENT, Steps
-from app.engine.work import Try, Work, checked_identity, digest_of, misuse, stable_key
+from app.engine.stream import Stream
+from app.engine.work import Try, Work, checked_delta, checked_identity, digest_of, misuse, stable_key
 from app.gateway.request import Message
 
 T = TypeVar("T")
@@ -27,6 +30,8 @@ T2 = TypeVar("T2")
 T3 = TypeVar("T3")
 T4 = TypeVar("T4")
 T5 = TypeVar("T5")
+I = TypeVar("I")  # noqa: E741
+O = TypeVar("O")  # noqa: E741
 Item = TypeVar("Item")
 Ts = TypeVarTuple("Ts")
 
@@ -135,13 +140,71 @@ class Context:
         name, key = checked_identity(name, key)
         policy = policy or DEFAULT
         conversation = turns(prompt, messages)
-        question = self._question(name, key, model, conversation, output, policy)
+        question = self._question((name, key), model, conversation, answer_form, output, policy)
 
         async def act(one: Try) -> Any:
             return await ask(self._steps.run, question, one)
 
         digest = digest_of((name, key), model, *conversation)
         return await self._steps.take(Work(name, key, "ask", digest, policy, question.form.adapter, act))
+
+    @overload
+    def stream(
+        self,
+        name: str,
+        *,
+        model: str,
+        prompt: str | None = None,
+        messages: Sequence[Turn] | None = None,
+        key: str | int | None = None,
+        policy: Policy | None = None,
+    ) -> Stream[str]: ...
+    @overload
+    def stream(
+        self,
+        name: str,
+        *,
+        model: str,
+        prompt: str | None = None,
+        messages: Sequence[Turn] | None = None,
+        output: type[str],
+        key: str | int | None = None,
+        policy: Policy | None = None,
+    ) -> Stream[str]: ...
+    @overload
+    def stream(
+        self,
+        name: str,
+        *,
+        model: str,
+        prompt: str | None = None,
+        messages: Sequence[Turn] | None = None,
+        output: type[list[T]],
+        key: str | int | None = None,
+        policy: Policy | None = None,
+    ) -> Stream[T]: ...
+    def stream(
+        self,
+        name: str,
+        *,
+        model: str,
+        prompt: str | None = None,
+        messages: Sequence[Turn] | None = None,
+        output: Any = str,
+        key: str | int | None = None,
+        policy: Policy | None = None,
+    ) -> Stream[Any]:
+        """`async for item in ctx.stream(...)`: the answer's items as they arrive, pieces of text or a list's elements.
+
+        Steps may start on an item before the answer is whole: key them by the item, never by its index. Only the
+        whole answer is recorded; a later run gets its items, and its text as one piece. A cut stream is tried again,
+        and no item comes twice. Raises as `ask`.
+        """
+        identity = checked_identity(name, key)
+        conversation = turns(prompt, messages)
+        policy = policy or DEFAULT
+        question = self._question(identity, model, conversation, stream_form, output, policy)
+        return Stream(self._steps, identity, digest_of(identity, model, *conversation), policy, question)
 
     @overload
     async def gather(self, one: Awaitable[T1], /) -> tuple[T1]: ...
@@ -213,6 +276,28 @@ class Context:
 
         return list(await gather(self._steps.suspensions, [one(item) for item in items]))
 
+    @overload
+    async def spawn(
+        self, name: str, workflow: str, inputs: Iterable[Any], key: str | int | None = None
+    ) -> list[ChildOutcome[Any]]: ...
+    @overload
+    async def spawn(
+        self,
+        name: str,
+        workflow: Declaration[I, O],
+        inputs: Iterable[I | Mapping[str, Any]],
+        key: str | int | None = None,
+    ) -> list[ChildOutcome[O]]: ...
+    async def spawn(
+        self, name: str, workflow: Any, inputs: Iterable[Any], key: str | int | None = None
+    ) -> list[ChildOutcome[Any]]:
+        """A job for each input, at most 10,000; how they ended, in the inputs' order. Until then the slot is free.
+
+        `workflow` is one of the catalogue, or its name: then outputs come as plain JSON. A failed child raises
+        nothing: it is an outcome. A child's cost and limits are its own.
+        """
+        return await self._steps.take(spawn_work(self._steps.run, checked_identity(name, key), workflow, inputs))
+
     async def sleep(self, name: str, duration: str | float) -> None:
         """Wait that long, freeing the slot; the wake-up time is recorded, so no restart prolongs it."""
         length_s = _length_s(name, duration)
@@ -234,8 +319,15 @@ class Context:
         """Tell the client how far the job is: 0 to 100, and what it is doing."""
         if not 0 <= percent <= 100:
             raise ProcessingError(f"ctx.progress takes a percentage from 0 to 100, not {percent!r}")
-        if self._steps.run.on_progress is not None:
-            self._steps.run.on_progress(int(percent), None if step is None else checked_identity(step, None)[0])
+        named = None if step is None else checked_identity(step, None)[0]
+        self._steps.tell(self._steps.run.on_progress, int(percent), named)
+
+    def emit(self, delta: Any) -> None:
+        """Send streaming clients a piece of what comes: JSON of up to 64 kB, neither recorded nor kept for anybody.
+
+        What is emitted between two steps may be sent again when the job is resumed there.
+        """
+        self._steps.tell(self._steps.run.on_delta, "delta", checked_delta(delta))
 
     async def _wait(self, name: str, asked: Any, until: datetime) -> None:
         name, key = checked_identity(name, None)
@@ -247,19 +339,25 @@ class Context:
         await self._steps.hold(await self._steps.take(work), Reason.SLEEP)
 
     def _question(
-        self, name: str, key: str, model: str, conversation: tuple[Message, ...], output: Any, policy: Policy
+        self,
+        identity: tuple[str, str],
+        model: str,
+        conversation: tuple[Message, ...],
+        form_of: Callable[[Any], AnswerForm],
+        output: Any,
+        policy: Policy,
     ) -> Question:
         try:
-            form = answer_form(output)
-        except codec.NotRecordable as error:
-            raise misuse((name, key), f"asks for an output that can't be had: {output!r} {error}") from None
+            form = form_of(output)
+        except (codec.NotRecordable, TypeError) as error:
+            raise misuse(identity, f"asks for an output that can't be had: {output!r} {error}") from None
         return Question(
             alias=model,
             messages=conversation,
             form=form,
             timeout_s=policy.timeout_s,
             max_cost_nanos=self._max_cost_nanos,
-            key=self.idempotency_key(name, key),
+            key=stable_key(self.job_id, identity),
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from typing import Any
 
 from app.domain.errors import ErrorClass, Failure, ProcessingError, ProviderAuth, SystemFault
@@ -42,16 +43,25 @@ async def perform(workflow: Workflow[Any, Any], run: Run) -> Outcome:
     suspensions = Suspensions()
     steps = Steps(run, suspensions)
     try:
-        output = await _output(workflow, run, steps)
+        output = await _closed(steps, _output(workflow, run, steps))
     except Suspension as suspension:
         return _parked(run, suspension)
     except (Exception, SystemExit, BaseExceptionGroup) as error:
         return _failed(workflow, run, _unwrapped(error), suspensions)
-    finally:
-        steps.close()
     if suspensions.swallowed():
         return _failed(workflow, run, ProcessingError(_SWALLOWED), suspensions)
     return Succeeded(output=output, usage=run.account.usage, late_calls=run.account.late_calls)
+
+
+async def _closed(steps: Steps, work: Awaitable[bytes]) -> bytes:
+    """Its result, once nothing of the run goes on any more, so that all calls are accounted for."""
+    try:
+        return await work
+    except Suspension:
+        await steps.background.finish()
+        raise
+    finally:
+        await steps.close()
 
 
 async def _output(workflow: Workflow[Any, Any], run: Run, steps: Steps) -> bytes:

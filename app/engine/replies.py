@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic_core import to_jsonable_python
 
 from app.domain import canonical, ids
 from app.domain.call import Call, CallOutcome
@@ -20,13 +21,17 @@ Replies = Mapping[Any, Any]
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A reply in full: what the model says, why it stopped, what the call used (money in nano-dollars)."""
+    """A reply in full: what the model says, why it stopped, what the call used (money in nano-dollars).
+
+    `cut` breaks it off with that exception; of a stream, half of the text arrives before.
+    """
 
     content: Any
     finish_reason: str = "stop"
     input_tokens: int = 0
     output_tokens: int = 0
     cost_nanos: int = 0
+    cut: BaseException | None = None
 
 
 class MissingReply(BaseException):
@@ -34,7 +39,10 @@ class MissingReply(BaseException):
 
 
 class ScriptedGateway:
-    """Replies by step name or (name, key): a dict, model, text, Reply or exception, or a list of successive ones."""
+    """Replies by step name or (name, key): a dict, model, text, Reply or exception, or a list of successive ones.
+
+    A reply that is itself a list stands in a Reply.
+    """
 
     def __init__(self, replies: Replies, clock: Clock) -> None:
         self._replies: dict[Any, Any] = {
@@ -48,20 +56,20 @@ class ScriptedGateway:
         record: Callable[[Call], None],
         on_text: Callable[[str], None] | None = None,
     ) -> ModelAnswer:
-        """The next reply of the step that asks; a stream of it has one piece.
-
-        Raises the reply when it is an exception, MissingReply for none.
-        """
+        """The next reply of the step that asks. Raises the reply when it is an exception, MissingReply for none."""
         found = self._next(CURRENT_STEP.get() or ("", ""))
         reply = found if isinstance(found, Reply) else Reply(found)
-        failed = isinstance(reply.content, BaseException)
-        record(self._call(request, CallOutcome.FAILED if failed else CallOutcome.SUCCEEDED, reply))
-        if isinstance(reply.content, BaseException):
-            raise reply.content
-        answer = ModelAnswer(_text(reply.content), reply.finish_reason)
-        if on_text is not None:
-            on_text(answer.text)
-        return answer
+        text, failure = _said(reply)
+        outcome = CallOutcome.FAILED
+        try:
+            if on_text is not None:
+                await _say(text, on_text)
+            outcome = CallOutcome.FAILED if failure else CallOutcome.SUCCEEDED
+        finally:
+            record(self._call(request, outcome, reply))
+        if failure is not None:
+            raise failure
+        return ModelAnswer(text, reply.finish_reason)
 
     def _next(self, step: tuple[str, str]) -> Any:
         found = self._replies.get(step, self._replies.get(step[0], _ABSENT))
@@ -98,15 +106,23 @@ class ScriptedGateway:
 
 
 _ABSENT = object()
+_PIECE = 5
 
 
-def _successive(reply: Any) -> Any:
-    return iter(reply) if isinstance(reply, list) else reply
+async def _say(text: str, on_text: Callable[[str], None]) -> None:
+    """Piece by piece, as a model writes."""
+    for start in range(0, len(text), _PIECE):
+        on_text(text[start : start + _PIECE])
+        await asyncio.sleep(0)
+
+
+def _said(reply: Reply) -> tuple[str, BaseException | None]:
+    """The text that comes, and what then breaks it off."""
+    if isinstance(reply.content, BaseException):
+        return "", reply.content
+    text = _text(reply.content)
+    return (text, None) if reply.cut is None else (text[: len(text) // 2], reply.cut)
 
 
 def _text(reply: Any) -> str:
-    if isinstance(reply, str):
-        return reply
-    if isinstance(reply, BaseModel):
-        return reply.model_dump_json(by_alias=True)
-    return canonical.dump(reply).decode()
+    return reply if isinstance(reply, str) else canonical.dump(to_jsonable_python(reply, by_alias=True)).decode()

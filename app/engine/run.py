@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from app.domain.call import Call
 from app.domain.clock import SYSTEM_CLOCK, Clock
 from app.domain.job import TraceContext, Usage
 from app.domain.step import StepPlace
+from app.engine.children import Children
 from app.engine.journal import Journal
 from app.gateway.request import ModelGateway
 from app.telemetry.traces import Tracing
@@ -49,7 +51,8 @@ class Run:
     """One claim of a job. `trace` is the attempt's span; `usage` is what the job had used before this run.
 
     `resumed` False promises that no record exists, so that none is loaded. `deadline` is the client's (aware UTC).
-    `on_progress` gets percent and step; it only notes them. `may_start` is awaited before each new try of a step.
+    `on_progress` gets percent and step; it only notes them. `on_delta` gets what streaming clients are sent: a kind,
+    `delta` or `reset`, and JSON data. `may_start` is awaited before each new try of a step.
     """
 
     job_id: UUID
@@ -67,6 +70,8 @@ class Run:
     max_cost_nanos: int | None = None
     deadline: datetime | None = None
     test_mode: bool = False
+    children: Children | None = None
     on_progress: Callable[[int, str | None], None] | None = None
+    on_delta: Callable[[str, Any], None] | None = None
     may_start: Callable[[], Awaitable[None]] | None = None
     account: Account = field(default_factory=Account)

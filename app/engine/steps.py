@@ -25,6 +25,7 @@ from app.domain.errors import (
 from app.domain.job import Reason, TraceContext
 from app.domain.step import StepPlace, StepRecord, StepStatus
 from app.engine import codec
+from app.engine.background import Background
 from app.engine.backoff import SHORTEST_WAIT_S, SLOT_WAIT_S, limited_wait_s, retry_wait_s
 from app.engine.book import Book
 from app.engine.fault import failure_from, fault_of, raise_if_canceled, revived
@@ -56,13 +57,18 @@ class Steps:
     def __init__(self, run: Run, suspensions: Suspensions) -> None:
         self.run = run
         self.suspensions = suspensions
+        self.background = Background(suspensions)
         self._book = Book(run, suspensions)
         self._taken: set[tuple[str, str]] = set()
         self._closed = False
+        # While a resumed run only reads what an earlier one recorded, it tells nobody anything: they were told.
+        self._replaying = run.resumed
+        self._loop = asyncio.get_running_loop()
 
-    def close(self) -> None:
-        """The run is over: a task that the author left behind can take no more steps."""
+    async def close(self) -> None:
+        """The run is over: what goes on beside it is stopped, and a task left behind can take no more steps."""
         self._closed = True
+        await self.background.stop()
 
     async def take(self, work: Work[T]) -> T:
         """The step's recorded result. Raises its recorded failure as a Fault, or Suspension."""
@@ -72,7 +78,22 @@ class Steps:
             return _recorded(work, record)
         if record is not None and record.output is not None:
             await self.hold(codec.load(MOMENT, record.output), Reason.RETRY)
-        return await self._try_on(work, self._course(work, record))
+        self._replaying = False
+        course = self._course(work, record)
+        if work.lasting and record is None:
+            await self._write(work, course, StepStatus.RETRYING, None, None)
+        return await self._try_on(work, course)
+
+    def tell(self, listener: Callable[..., None] | None, *what: Any) -> None:
+        """Tell somebody who listens how far the run is; from the loop, or from the thread of a step."""
+        if listener is None or self._replaying:
+            return
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            self._loop.call_soon_threadsafe(listener, *what)
+        else:
+            listener(*what)
 
     async def hold(
         self, until: datetime, reason: Reason, *, charged: bool = False, failure: Failure | None = None
@@ -83,6 +104,8 @@ class Steps:
             self.suspensions.throw(Suspension(reason, until, charged=charged, failure=failure))
         if wait_s > 0:
             await self.run.clock.sleep(wait_s)
+        # Nobody knows whether an earlier run had come this far.
+        self._replaying = False
 
     def _enter(self, work: Work[Any]) -> None:
         if self._closed:

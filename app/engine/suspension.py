@@ -35,11 +35,19 @@ class Suspensions:
         raise suspension
 
     def throw_merged(self, branches: Sequence[Suspension]) -> NoReturn:
-        """Raise one for several branches: the earliest wake-up and its reason; charged if any branch is."""
+        """Raise one for several branches: the earliest wake-up and its reason; charged if any branch is.
+
+        Where a branch waits for children, so does the whole: their end may come before any clock.
+        """
         first = min(branches, key=lambda one: one.until)
+        reason = Reason.CHILDREN if any(one.reason is Reason.CHILDREN for one in branches) else first.reason
         failure = next((one.failure for one in branches if one.failure is not None), None)
         charged = any(one.charged for one in branches)
-        self.throw(Suspension(first.reason, first.until, charged=charged, failure=failure))
+        self.throw(Suspension(reason, first.until, charged=charged, failure=failure))
+
+    def forget(self, suspension: Suspension) -> None:
+        """It was thrown where nobody waits any more."""
+        self._open.discard(suspension)
 
     def swallowed(self) -> bool:
         """Whether one was thrown and caught by somebody; asked when a function ends in another way."""

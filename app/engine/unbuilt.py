@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Callable, Iterator
 from typing import Any
 
-FEATURES = frozenset({"spawn", "stream", "embed", "enrich", "review", "emit"})
+FEATURES = frozenset({"embed", "enrich", "review"})
 
 
 def unbuilt_features(fn: Callable[..., Any]) -> list[str]:

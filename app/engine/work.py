@@ -10,7 +10,9 @@ from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from pydantic import TypeAdapter
+from pydantic_core import to_jsonable_python
 
+from app.domain import canonical
 from app.domain.call import Call
 from app.domain.errors import ProcessingError
 from app.domain.job import TraceContext
@@ -22,6 +24,7 @@ from app.engine.policies import Policy
 T = TypeVar("T")
 _LONGEST_NAME = 100
 _LONGEST_KEY = 255
+_LONGEST_DELTA = 65_536
 
 # (name, key) of the step whose try is running in this task.
 CURRENT_STEP: ContextVar[tuple[str, str] | None] = ContextVar("laneway_step", default=None)
@@ -37,7 +40,10 @@ class Try:
 
 @dataclass(frozen=True, slots=True)
 class Work(Generic[T]):
-    """One step. `act` gives the raw result, which `adapter` records and reads back."""
+    """One step. `act` gives the raw result, which `adapter` records and reads back.
+
+    The beginning of a `lasting` one is recorded too: it keeps its time and its span over the runs that it lasts.
+    """
 
     name: str
     key: str
@@ -46,6 +52,7 @@ class Work(Generic[T]):
     policy: Policy
     adapter: TypeAdapter[T]
     act: Callable[[Try], Awaitable[Any]]
+    lasting: bool = False
 
     @property
     def identity(self) -> tuple[str, str]:
@@ -77,6 +84,18 @@ def checked_identity(name: str, key: str | int | None) -> tuple[str, str]:
     if not name:
         raise ProcessingError("a step needs a name")
     return name, text
+
+
+def checked_delta(value: Any) -> Any:
+    """A piece for streaming clients as plain JSON, by alias. Raises ProcessingError for none, and for a long one."""
+    try:
+        found = to_jsonable_python(value, by_alias=True, inf_nan_mode="null")
+        length = len(canonical.dump(found))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise ProcessingError(f"ctx.emit takes what can be written as JSON: {codec.explain(error)}") from None
+    if length > _LONGEST_DELTA:
+        raise ProcessingError(f"ctx.emit takes up to {_LONGEST_DELTA} bytes of JSON at once, not {length}")
+    return found
 
 
 def digest_of(identity: tuple[str, str], *arguments: Any) -> bytes:

@@ -119,7 +119,7 @@ def test_wrong_declarations_are_refused(tmp_path: Path, arguments: str, text: st
     assert "shop.f (" in reason
 
 
-@pytest.mark.parametrize("feature", ["spawn", "stream", "embed", "enrich", "review", "emit"])
+@pytest.mark.parametrize("feature", ["embed", "enrich", "review"])
 def test_features_that_are_not_built_stop_start_up(tmp_path: Path, feature: str) -> None:
     body = f"    if payload.x:\n        await ctx.{feature}('name')\n    return payload\n"
     source = f'{HEAD}\n@workflow("f", version="1")\nasync def f(ctx: Context, payload: In) -> In:\n{body}'
