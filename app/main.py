@@ -53,6 +53,12 @@ def create_app(settings: Settings, catalogue: Catalogue) -> FastAPI:
     return app
 
 
+def announce(app: object) -> None:
+    """Turn readiness off and go on answering: a proxy takes this process out before it stops to listen."""
+    if isinstance(app, FastAPI) and hasattr(app.state, "runtime"):
+        app.state.runtime.draining = True
+
+
 def leave(app: object) -> None:
     """Tell the application that its process must stop; from a signal handler, at any time."""
     if isinstance(app, FastAPI) and hasattr(app.state, "loop"):

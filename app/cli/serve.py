@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 from types import FrameType
 from typing import Annotated
@@ -10,18 +11,36 @@ import typer
 import uvicorn
 
 from app.cli.start import start
-from app.main import create_app, leave
+from app.domain.clock import SYSTEM_CLOCK
+from app.main import announce, create_app, leave
 from app.routers.wire import ProblemProtocol
 
 _BACKLOG = 2048
 
 
 class _Server(uvicorn.Server):
-    """Tells the application at once that it must stop, so that no client is held until the drain is over."""
+    """Turns readiness off at the first signal, and stops after the notice or at the second.
+
+    The application is told, so that no client is held until the drain is over.
+    """
+
+    def __init__(self, config: uvicorn.Config, notice_s: float) -> None:
+        super().__init__(config)
+        self._notice_s = notice_s
+        self._stop_at: float | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        super().handle_exit(sig, frame)
-        leave(self.config.app)
+        if self.started and self._notice_s > 0 and self._stop_at is None:
+            self._stop_at = SYSTEM_CLOCK.monotonic() + self._notice_s
+            announce(self.config.app)
+        else:
+            super().handle_exit(sig, frame)
+            leave(self.config.app)
+
+    async def on_tick(self, counter: int) -> bool:
+        if self._stop_at is not None and not self.should_exit and SYSTEM_CLOCK.monotonic() >= self._stop_at:
+            self.handle_exit(signal.SIGTERM, None)
+        return await super().on_tick(counter)
 
 
 def serve(
@@ -45,7 +64,7 @@ def serve(
         timeout_graceful_shutdown=max(1, int(settings.drain_s)),
         lifespan="on",
     )
-    server = _Server(config)
+    server = _Server(config, settings.drain_notice_s)
     server.run(sockets=[socket.socket(fileno=fd)] if fd is not None else None)
     if not server.started:
         raise typer.Exit(1)

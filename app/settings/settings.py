@@ -124,6 +124,8 @@ class Settings(BaseSettings):
     lease_s: Annotated[float, Field(ge=0.5, le=300)] = 4.0
     # How long a worker lets running jobs go on after SIGTERM.
     drain_s: Annotated[float, Field(ge=0, le=3600)] = 25.0
+    # How long an API goes on accepting after SIGTERM while `/readyz` says `draining`, so that a proxy can leave it.
+    drain_notice_s: Annotated[float, Field(ge=0, le=300)] = 0.0
     # PostgreSQL connections of each process, beside the three that beat and flush.
     pool_size: Annotated[int, Field(ge=2, le=200)] = 8
     # Names a place in the code where this process kills itself: fault tests only.
@@ -145,7 +147,7 @@ class Settings(BaseSettings):
     def _split(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
-    @field_validator("lease_s", "drain_s", mode="before")
+    @field_validator("lease_s", "drain_s", "drain_notice_s", mode="before")
     @classmethod
     def _duration(cls, value: Any) -> Any:
         return seconds(value) if isinstance(value, str) and not value.replace(".", "", 1).isdigit() else value

@@ -21,6 +21,7 @@ Kind = Literal["pdf", "docx", "text"]
 _READ = "PDF, Word (.docx) and plain text are read"
 _READER = str(Path(__file__).with_name("document_text.py"))
 _CPU_S = 15
+_MEMORY_BYTES = 1 << 30
 _MOST_CHARACTERS = 2_000_000
 # Its own limit is of CPU time; this one covers a machine that gives it none.
 _PATIENCE_S = 60.0
@@ -107,7 +108,8 @@ def _decoded(content: bytes) -> str:
 
 def _extract(kind: Kind, content: bytes) -> Extract:
     """What the reader in its own process finds; no variable of ours reaches it."""
-    command = [sys.executable, "-I", _READER, kind, str(_CPU_S), str(_MOST_CHARACTERS)]
+    limits = (str(limit) for limit in (_CPU_S, _MEMORY_BYTES, _MOST_CHARACTERS))
+    command = [sys.executable, "-I", _READER, kind, *limits]
     try:
         with _PLACES:
             done = subprocess.run(command, input=content, capture_output=True, env={}, timeout=_PATIENCE_S, check=False)

@@ -1,8 +1,8 @@
 """Takes the text out of a PDF or Word file, in a process of its own with little memory and time: for hostile files.
 
-Run by its path as `python -I document_text.py pdf|docx CPU_S MOST_CHARACTERS`; the file comes on standard input, one
-JSON object goes to standard output: `text`, `pages`, `pages_without_text`, or `refused` with the reason. Imports
-nothing of app, and is imported by nothing.
+Run by its path as `python -I document_text.py pdf|docx CPU_S MEMORY_BYTES MOST_CHARACTERS`; the file comes on standard
+input, one JSON object goes to standard output: `text`, `pages`, `pages_without_text`, or `refused` with the reason.
+Imports nothing of app, and is imported by nothing.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from typing import Any
 from docx import Document
 from pypdf import PdfReader
 
-_MEMORY_BYTES = 1 << 30
 _MOST_PAGES = 3_000
 _MOST_ENTRIES = 2_000
 _MOST_UNPACKED_BYTES = 100_000_000
@@ -31,23 +30,23 @@ class Refused(Exception):
     """The file can't be taken; the message is for its sender."""
 
 
-def main(kind: str, cpu_s: str, most_characters: str) -> None:
+def main(kind: str, cpu_s: str, memory_bytes: str, most_characters: str) -> None:
     """Read, extract, tell. A file that is too large for the limits ends the process or is refused."""
-    _bound(int(cpu_s))
+    _bound(int(cpu_s), int(memory_bytes))
     extract = {"pdf": pdf_text, "docx": docx_text}[kind]
     try:
         found = extract(sys.stdin.buffer.read(), int(most_characters))
     except Refused as refusal:
         found = {"refused": str(refusal)}
     except MemoryError:
-        found = {"refused": f"reading it takes more than {_MEMORY_BYTES >> 20} MB"}
+        found = {"refused": f"reading it takes more than {int(memory_bytes) >> 20} MB"}
     except RecursionError:
         found = {"refused": "it is nested too deep"}
     sys.stdout.write(json.dumps(found))
 
 
-def _bound(cpu_s: int) -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
+def _bound(cpu_s: int, memory_bytes: int) -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s + 1))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))

@@ -140,6 +140,15 @@ def test_a_file_that_keeps_its_reader_busy_is_refused(monkeypatch: pytest.Monkey
         from_file(busy)
 
 
+def test_a_file_that_needs_more_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    space = b'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
+    body = b"<w:document %s><w:body>%s</w:body></w:document>" % (space, b"<w:p/>" * 1_500_000)
+    large = replaced(docx(["x"]), "word/document.xml", body)
+    monkeypatch.setattr(document, "_MEMORY_BYTES", 200 << 20)
+    with pytest.raises(InputError, match=r"no Word document that can be read|more than 200 MB"):
+        from_file(large)
+
+
 def test_a_reader_that_is_killed_or_cannot_start_is_not_the_files_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(document, "_PATIENCE_S", 0.01)
     with pytest.raises(TransientError, match="not read within"):
