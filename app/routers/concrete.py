@@ -31,7 +31,7 @@ def add_workflow(
 
 
 def _specialise(operation: dict[str, Any], workflow: Workflow[Any, Any], name: str) -> None:
-    given = samples.sample(workflow.input_schema, workflow.input_schema)
+    given = _example(workflow)
     returned = samples.sample(workflow.output_schema, workflow.output_schema)
     body = operation["requestBody"]["content"]["application/json"]
     body["schema"], body["example"] = {"$ref": f"{_SCHEMAS}{name}.submit"}, {"input": given}
@@ -40,6 +40,25 @@ def _specialise(operation: dict[str, Any], workflow: Workflow[Any, Any], name: s
         answer = operation["responses"][status]["content"]["application/json"]
         answer["schema"] = {"$ref": f"{_SCHEMAS}{name}.job"}
         answer["example"] = {**answer["example"], **own, "output": output}
+
+
+def _example(workflow: Workflow[Any, Any]) -> Any:
+    """An input that the workflow takes: what is required, else all there is, else one optional field at a time."""
+    schema = workflow.input_schema
+    names = list(schema.get("properties", {}))
+    for more in ([], names, *([name] for name in names)):
+        found = samples.sample({**schema, "required": [*schema.get("required", []), *more]}, schema)
+        if _accepts(workflow, found):
+            return found
+    return samples.sample(schema, schema)
+
+
+def _accepts(workflow: Workflow[Any, Any], value: Any) -> bool:
+    try:
+        workflow.validate_input(value)
+    except ValueError:
+        return False
+    return True
 
 
 def _submit(plain: dict[str, Any], workflow: Workflow[Any, Any]) -> dict[str, Any]:

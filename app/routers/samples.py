@@ -160,7 +160,7 @@ def sample(schema: dict[str, Any], root: dict[str, Any], depth: int = 8) -> Any:
         if schema.get(keyword):
             return schema[keyword][0]
     for keyword in ("const", "default"):
-        if keyword in schema:
+        if schema.get(keyword) is not None:
             return schema[keyword]
     for keyword in ("anyOf", "oneOf", "allOf"):
         if schema.get(keyword) and depth:

@@ -27,7 +27,7 @@ def stack(folder: Path) -> Iterator[Stack]:
         made.start_worker("standard,bulk,delivery")
         made.start_api()
         yield made
-        Database.of(made).close()
+        Database.forget(made)
 
 
 @pytest.fixture(scope="session")

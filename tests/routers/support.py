@@ -78,6 +78,12 @@ class Database:
         url = stack.servers.database_url
         return cls._known.get(url) or cls._known.setdefault(url, cls(url))
 
+    @classmethod
+    def forget(cls, stack: Stack) -> None:
+        """Close it; the next `of` opens another."""
+        if known := cls._known.pop(stack.servers.database_url, None):
+            known.close()
+
     def row(self, statement: str) -> tuple[Any, ...]:
         """The one row of a query."""
         return tuple(self._loop.run_until_complete(self._connection.fetchrow(statement)))
