@@ -46,8 +46,14 @@ def _line(span: dict[str, Any], depth: int, first: datetime, whole: float, width
     left = min(width - 1, int(start / whole * width))
     long = max(1, min(width - left, round(took / whole * width)))
     bar = " " * left + _MARKS.get(span["kind"], "█") * long
-    name = ("  " * depth + f"{span['kind']} {span['name']}")[:34]
+    name = ("  " * depth + _label(span))[:34]
     return f"{name:34} |{bar:{width}}| {_ms(took):>9}  {_note(span)}".rstrip()
+
+
+def _label(span: dict[str, Any]) -> str:
+    label = span["name"] if span["kind"] == "attempt" else f"{span['kind']} {span['name']}"
+    key = span["attributes"].get("key")
+    return f"{label}[{key}]" if key else label
 
 
 def _note(span: dict[str, Any]) -> str:

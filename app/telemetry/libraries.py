@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -17,6 +18,11 @@ _KNOWN = frozenset({
 _EXPORT = frozenset({"opentelemetry", "requests", "urllib3"})
 _EXPORT_EVERY_S = 60.0
 _LONGEST = 300
+_TRACEBACK = "Traceback (most recent call last):"
+_NEXT_IN_CHAIN = re.compile(r"\n\n(?:The above exception was|During handling of the above)[^\n]*\n\n")
+# The first line that is neither a head nor indented.
+_ERROR = re.compile(r"^(?!Traceback )([A-Za-z_][\w.]*)", re.MULTILINE)
+_PLACE = re.compile(r'File "[^"\n]*?([^"/\n]+/[^"/\n]+)", line (\d+)')
 
 
 class Libraries(logging.Handler):
@@ -50,12 +56,22 @@ def _told(record: logging.LogRecord) -> str:
         return kind_of(record.msg)
     if record.name.partition(".")[0] not in _KNOWN:
         return "line of a library"
+    if str(record.msg).startswith(_TRACEBACK):
+        return _raised(str(record.msg))
     # asyncio puts the failed task, with its exception's message, on the second line.
     template = str(record.msg).strip().partition("\n")[0]
     try:
         return (template % _safe(record.args) if record.args else template)[:_LONGEST]
     except (TypeError, ValueError, KeyError):
         return template[:_LONGEST]
+
+
+def _raised(text: str) -> str:
+    """A traceback as text: the errors of its chain by type, the last one first, and the innermost place."""
+    parts = _NEXT_IN_CHAIN.split(text)
+    kinds = [match[1].rpartition(".")[2] for part in parts if (match := _ERROR.search(part))]
+    places = [f"{file}:{line}" for file, line in _PLACE.findall(parts[0])]
+    return " from ".join(reversed(kinds)) + (f" at {places[-1]}" if places else "")
 
 
 def _safe(arguments: Any) -> Any:

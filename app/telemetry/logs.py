@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO
@@ -11,7 +12,7 @@ from typing import Any, TextIO
 import structlog
 
 from app.telemetry.libraries import Libraries
-from app.telemetry.place import kind_of, place_of
+from app.telemetry.place import kind_of, place_of, root_of
 
 # What a log line may carry. Anything else is dropped, and its name is listed under `dropped`.
 ALLOWED = frozenset({
@@ -61,6 +62,8 @@ def configure_logs(level: str, role: str, stream: TextIO | None = None) -> None:
     )
     logging.basicConfig(handlers=[Libraries(lambda name: log(name))], level=logging.WARNING, force=True)
     logging.captureWarnings(True)
+    sys.excepthook = lambda _, error, __: _last_words(error)
+    threading.excepthook = lambda given: _last_words(given.exc_value)
 
 
 def log(name: str) -> Any:
@@ -76,6 +79,12 @@ def about(**ids: str) -> Iterator[None]:
         yield
     finally:
         structlog.contextvars.reset_contextvars(**tokens)
+
+
+def _last_words(error: BaseException | None) -> None:
+    """An error that nobody caught ends its thread, or the process."""
+    if isinstance(error, Exception):
+        log("process").critical("not caught", what=kind_of(error), error=kind_of(root_of(error)), exc_info=error)
 
 
 def _shape_error(_: Any, __: str, line: structlog.typing.EventDict) -> structlog.typing.EventDict:

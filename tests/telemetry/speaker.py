@@ -7,6 +7,7 @@ import gc
 import logging
 import sys
 import threading
+import traceback
 import warnings
 
 from app.telemetry.logs import about, configure_logs, log
@@ -17,7 +18,19 @@ def main(canary: str) -> None:
     own(canary)
     libraries(canary)
     asyncio.run(left_task(canary))
+    thread = threading.Thread(target=careless, args=(canary,))
+    thread.start()
+    thread.join()
     log("room").info("end")
+    careless(canary)
+
+
+def careless(canary: str) -> None:
+    """Raises an error with a cause; nobody catches it."""
+    try:
+        raise ConnectionRefusedError(111, canary)
+    except OSError as error:
+        raise ValueError(f'File "{canary}/x.py", line 1\n\n{canary}: x') from error
 
 
 def own(canary: str) -> None:
@@ -44,6 +57,10 @@ def libraries(canary: str) -> None:
     logging.getLogger("an.author").info("below warning")
     logging.getLogger("uvicorn.error").error(OSError(98, canary))
     logging.getLogger("uvicorn.error").error("%(what)s happened", {"what": canary})
+    try:
+        careless(canary)
+    except ValueError:
+        logging.getLogger("uvicorn.error").error(traceback.format_exc())
     warnings.warn(f"{canary}: is old", DeprecationWarning, stacklevel=1)
 
 

@@ -23,8 +23,8 @@ Line = dict[str, Any]
 @pytest.fixture(scope="module")
 def lines() -> list[Line]:
     command = [sys.executable, "-W", "default", "-m", "tests.telemetry.speaker", CANARY]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=True)
-    assert done.stderr == ""
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stderr) == (1, "")
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
@@ -34,7 +34,7 @@ def line(lines: list[Line], event: str) -> Line:
 
 
 def test_every_line_is_json_with_what_all_lines_have_and_no_canary(lines: list[Line]) -> None:
-    assert lines[-1]["event"] == "end"
+    assert [one["event"] for one in lines[-2:]] == ["end", "not caught"]
     assert CANARY not in json.dumps(lines)
     for one in lines:
         assert {"event", "level", "timestamp", "role", "room"} <= one.keys() <= ALLOWED | {"dropped"}
@@ -69,6 +69,18 @@ def test_libraries_are_told_by_their_own_words_only(lines: list[Line]) -> None:
     assert (author["room"], author["module"].split(":")[0]) == ("an.author", "speaker")
     assert "below warning" not in json.dumps(lines)
     assert line(lines, "Task exception was never retrieved")["error"] == "ValueError"
+
+
+def test_an_error_that_nobody_caught_is_told_by_type_cause_and_place(lines: list[Line]) -> None:
+    of_thread, of_process = [one for one in lines if one["event"] == "not caught"]
+    for one in (of_thread, of_process):
+        assert (one["what"], one["error"]) == ("ValueError", "ConnectionRefusedError: Connection refused")
+        assert one["exception"].startswith("telemetry/speaker.py:")
+
+
+def test_a_traceback_as_text_is_told_by_its_types_and_place(lines: list[Line]) -> None:
+    (event,) = [one["event"] for one in lines if one["event"].startswith("ValueError from")]
+    assert event.startswith("ValueError from ConnectionRefusedError at telemetry/speaker.py:")
 
 
 def test_a_warning_is_told_by_category_and_place(lines: list[Line]) -> None:
