@@ -38,19 +38,19 @@ def _endless() -> Iterator[bytes]:
 def _bomb() -> Iterator[bytes]:
     packer = zlib.compressobj(9, wbits=31)
     yield _HEAD + b"Content-Encoding: gzip\r\n\r\n"
-    for _ in range(512):
+    for _ in range(128):
         yield packer.compress(b" " * (1 << 20))
     yield packer.flush()
 
 
 def _after_the_end() -> Iterator[bytes]:
-    yield _HEAD + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(_GOOD)
+    yield _HEAD + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(_GOOD, mtime=0)
     for _ in range(200):
         yield b"\x00" * (1 << 20)
 
 
 @pytest.mark.parametrize("answer", [_endless, _bomb, _after_the_end])
-async def test_half_a_gigabyte_is_left_after_the_cap(http: httpx.AsyncClient, answer: Chunks) -> None:
+async def test_hundreds_of_megabytes_are_left_after_the_cap(http: httpx.AsyncClient, answer: Chunks) -> None:
     async with answering(answer) as server:
         before_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         fault, status = await fault_of(_client(http, server.base_url), wire(max_answer_bytes=1 << 20))
@@ -61,7 +61,7 @@ async def test_half_a_gigabyte_is_left_after_the_cap(http: httpx.AsyncClient, an
 
 
 async def test_the_cap_counts_decoded_bytes(http: httpx.AsyncClient) -> None:
-    zipped = http_answer(gzip.compress(_GOOD + b" " * 3000), Content_Encoding="gzip")
+    zipped = http_answer(gzip.compress(_GOOD + b" " * 3000, mtime=0), Content_Encoding="gzip")
     async with answering(zipped) as server:
         client = _client(http, server.base_url)
         assert (await client.complete(wire(max_answer_bytes=len(_GOOD) + 3000))).text == "hi"
@@ -71,7 +71,7 @@ async def test_the_cap_counts_decoded_bytes(http: httpx.AsyncClient) -> None:
 
 @pytest.mark.parametrize("pack", [gzip.compress, zlib.compress])
 async def test_compressed_answers_are_read(http: httpx.AsyncClient, pack: object) -> None:
-    body = gzip.compress(_GOOD) if pack is gzip.compress else zlib.compress(_GOOD)
+    body = gzip.compress(_GOOD, mtime=0) if pack is gzip.compress else zlib.compress(_GOOD)
     name = "gzip" if pack is gzip.compress else "deflate"
     async with answering(http_answer(body, Content_Encoding=name)) as server:
         assert (await _client(http, server.base_url).complete(wire())).text == "hi"
@@ -79,7 +79,7 @@ async def test_compressed_answers_are_read(http: httpx.AsyncClient, pack: object
 
 @pytest.mark.parametrize(
     ("body", "encoding"),
-    [(gzip.compress(_GOOD)[:-12], "gzip"), (b"not zipped", "gzip"), (_GOOD, "br"), (_GOOD, "gzip, gzip")],
+    [(gzip.compress(_GOOD, mtime=0)[:-12], "gzip"), (b"not zipped", "gzip"), (_GOOD, "br"), (_GOOD, "gzip, gzip")],
 )
 async def test_broken_encodings(http: httpx.AsyncClient, body: bytes, encoding: str) -> None:
     async with answering(http_answer(body, Content_Encoding=encoding)) as server:
