@@ -91,7 +91,8 @@ class _Hearing:
             if left < 0:
                 raise broken(f"its stream is larger than {self._bounds.max_bytes * _FRAME} bytes", self._status)
             if self._take(chunk):
-                deadline.reschedule(latest)
+                # The answer is whole: nothing after it may make it late.
+                deadline.reschedule(None)
                 return True
             silent_until = loop.time() + self._bounds.idle_s
             self._silent = silent_until < latest

@@ -41,17 +41,16 @@ class Account:
         """No whole answer; a stream that had begun is paid for as far as it came."""
         outcome = CallOutcome.RATE_LIMITED if isinstance(error.fault, RateLimited) else CallOutcome.FAILED
         if hearing is None or (error.status != 200 and not hearing.begun):
-            return self.lost(outcome, error.fault.code, error.status)
+            return self._lost(outcome, error.fault.code, error.status)
         return self._cut(sent, outcome, error.fault.code, error.status, error.usage, hearing)
 
-    def canceled(self, sent: Sent, hearing: Hearing | None) -> Ended:
-        """The caller left; what it had heard is paid for."""
+    def left(self, sent: Sent, code: str, hearing: Hearing | None) -> Ended:
+        """Nobody is there to take an answer any more; what was heard is paid for."""
         if hearing is None or not hearing.begun:
-            return self.lost(CallOutcome.FAILED, CANCELED, None)
-        return self._cut(sent, CallOutcome.FAILED, CANCELED, None, None, hearing)
+            return self._lost(CallOutcome.FAILED, code, None)
+        return self._cut(sent, CallOutcome.FAILED, code, None, None, hearing)
 
-    def lost(self, outcome: CallOutcome, code: str, status: int | None) -> Ended:
-        """Nothing came."""
+    def _lost(self, outcome: CallOutcome, code: str, status: int | None) -> Ended:
         return Ended(self._clock.now(), outcome, code, status, _NOTHING, Cost(0, known=True), None)
 
     def _cut(

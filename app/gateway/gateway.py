@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from app.clients.base import ModelClient, WireError, WireRequest
 from app.domain import ids
-from app.domain.call import Call, CallOutcome
+from app.domain.call import Call
 from app.domain.clock import Clock
 from app.domain.errors import Fault, InputError, ProviderAuth, RateLimited, SystemFault
-from app.gateway.account import REFUSED, Account
+from app.gateway.account import CANCELED, REFUSED, Account
 from app.gateway.booking import Ended, Sent, call_record, call_span, request_bytes, wait_span
 from app.gateway.hearing import Hearing
 from app.gateway.limiter import Limiter
@@ -120,7 +120,7 @@ class Gateway:
         try:
             ended, result = await self._exchange(sent, wire, asking.hearing)
         except BaseException:
-            self._book(permit, sent, self._account.canceled(sent, asking.hearing), None, asking.record)
+            self._book(permit, sent, self._account.left(sent, CANCELED, asking.hearing), None, asking.record)
             raise
         pause_s = self._pause_s(result) if isinstance(result, RateLimited) else None
         self._book(permit, sent, ended, pause_s, asking.record)
@@ -144,7 +144,7 @@ class Gateway:
         except Exception as error:
             fault = SystemFault(f"the client of provider {provider} failed: {type(error).__name__}")
             fault.__cause__ = error
-            return self._account.lost(CallOutcome.FAILED, fault.code, None), fault
+            return self._account.left(sent, fault.code, hearing), fault
         ended = self._account.answered(sent, answer)
         if answer.finish_reason == REFUSED:
             return ended, InputError(f"provider {provider} refused the content", code=ended.error_code)

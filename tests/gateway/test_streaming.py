@@ -208,6 +208,7 @@ async def test_a_listener_that_fails_frees_the_slot(new_gateway: NewGateway, pro
     for _ in range(12):
         with pytest.raises(Fault):
             await gateway.complete(request(), calls.append, fails)
+    assert all(call.cost_nanos > 0 and not call.price_known for call in calls)
     assert (await gateway.complete(request(), calls.append, lambda text: None)).finish_reason == "stop"
 
 
