@@ -64,7 +64,14 @@ def serve(
         timeout_graceful_shutdown=max(1, int(settings.drain_s)),
         lifespan="on",
     )
+    # Before the server listens to signals there is nothing to drain; after the drain it raises them once more.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _end)
     server = _Server(config, settings.drain_notice_s)
     server.run(sockets=[socket.socket(fileno=fd)] if fd is not None else None)
     if not server.started:
         raise typer.Exit(1)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    raise SystemExit(0)

@@ -1,0 +1,1 @@
+"""Deployment: the image's recipe, the compose file, and the same processes without containers."""
