@@ -123,7 +123,9 @@ async def open_runtime(
         stack.push_async_callback(database.close)
         redis = open_redis(settings.redis_url)
         stack.push_async_callback(redis.aclose)
-        yield _runtime(settings, catalogue, role, lanes, clock, tracing, database, redis)
+        runtime = _runtime(settings, catalogue, role, lanes, clock, tracing, database, redis)
+        stack.push_async_callback(runtime.export.close)
+        yield runtime
 
 
 def _runtime(

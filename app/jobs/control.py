@@ -35,7 +35,7 @@ class Control:
                 self._wake.moved([job_id])
             return result.terminal
         tell([result], self._ring, self._wake)
-        await self._export.ended([result])
+        self._export.ended([result])
         return True
 
     async def retry(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import deque
 from collections.abc import Iterable
+from contextvars import Context
 from datetime import datetime
 
 from app.domain import ids
@@ -10,32 +13,41 @@ from app.domain.job import Claimed, TraceContext
 from app.jobs.course import Claim, Course, OwnSpan, new_spans
 from app.jobs.timeline import course_of, step_place
 from app.store.announce import Moved
-from app.store.database import StoreAway
 from app.store.reads import Reads, TraceRows
 from app.telemetry import names
 from app.telemetry.logs import log
+from app.telemetry.place import kind_of, place_of
 from app.telemetry.traces import SpanRecord, Tracing
+
+# Of more ends than this at once the oldest are not exported.
+_MOST = 10_000
+_CLOSE_S = 1.0
 
 
 class Export:
-    """Exports job, attempts and waits. Steps, calls and webhooks are sent by who makes them, as they end."""
+    """Exports job, attempts and waits. Steps, calls and webhooks are sent by who makes them, as they end.
+
+    Nobody waits for it: what has to be read first is read one by one beside the work.
+    """
 
     def __init__(self, reads: Reads, tracing: Tracing) -> None:
         self._reads = reads
         self._tracing = tracing
+        self._wanted: deque[Moved] = deque(maxlen=_MOST)
+        self._task: asyncio.Task[None] | None = None
 
-    async def ended(self, moved: Iterable[Moved]) -> None:
+    def ended(self, moved: Iterable[Moved]) -> None:
         """Send the spans of those that have ended; a database that is away costs them, and nothing else."""
         if not self._tracing.exporting:
             return
-        for move in moved:
-            if move.status.terminal:
-                await self._from_rows(move)
+        self._wanted.extend(move for move in moved if move.status.terminal)
+        if self._wanted and (self._task is None or self._task.done()):
+            self._task = asyncio.get_running_loop().create_task(self._read(), context=Context())
 
-    async def settled(self, job: Claimed, moved: Moved, error: str | None, now: datetime) -> None:
+    def settled(self, job: Claimed, moved: Moved, error: str | None, now: datetime) -> None:
         """The same for a job that its worker has just settled; without reading it, when this was its only claim."""
         if job.resumed or not moved.status.terminal or not self._tracing.exporting:
-            await self.ended([moved])
+            self.ended([moved])
             return
         claim = Claim(job.attempt, moved.status, job.claimed_at, now, error=error)
         course = Course(
@@ -43,12 +55,22 @@ class Export:
         )
         self._send(course, job.version, job.lane)
 
+    async def close(self) -> None:
+        """Send what is left, for a second at most."""
+        if self._task is not None and not self._task.done():
+            await asyncio.wait({self._task}, timeout=_CLOSE_S)
+            self._task.cancel()
+
+    async def _read(self) -> None:
+        while self._wanted:
+            move = self._wanted.popleft()
+            try:
+                await self._from_rows(move)
+            except Exception as error:
+                log("export").warning("spans lost", error=kind_of(error), exception=place_of(error))
+
     async def _from_rows(self, move: Moved) -> None:
-        try:
-            found = await self._reads.trace(move.project_id, move.id)
-        except StoreAway as error:
-            log("export").warning("spans lost", job_id=ids.show("job", move.id), error=str(error))
-            return
+        found = await self._reads.trace(move.project_id, move.id)
         if found is not None:
             self._send(course_of(found), found.job.version, found.job.lane)
             self._send_unfinished(found)

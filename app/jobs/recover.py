@@ -55,7 +55,7 @@ class Recover:
         if self._heart.steady:
             await self._workers.give_up_late()
         await self.take_back([*await self._workers.orphaned(), *await self._deliveries.orphaned()])
-        await self._tell(await self._controls.expire_due())
+        self._tell(await self._controls.expire_due())
         if self._clock.monotonic() - self._kept_at > _HOUSEKEEPING_S:
             self._kept_at = self._clock.monotonic()
             await ensure_partitions(self._database)
@@ -68,11 +68,11 @@ class Recover:
         moved = await self._controls.recover(dead, died=True)
         await self._deliveries.recover(list(dead))
         self._log.warning("recovered", count=len(moved))
-        await self._tell(moved)
+        self._tell(moved)
 
-    async def _tell(self, moved: Sequence[Moved]) -> None:
+    def _tell(self, moved: Sequence[Moved]) -> None:
         tell(moved, self._ring, self._wake)
-        await self._export.ended(moved)
+        self._export.ended(moved)
 
 
 def tell(moved: Sequence[Moved], ring: Ring, wake: Wake) -> None:

@@ -124,7 +124,7 @@ class Run:
         await self._book(job, account)
         moved = await self._parts.settle.outcome(job, outcome, base, base_cost)
         crash_here("job.settled")
-        await self._left(job, moved, outcome.failure if isinstance(outcome, Failed) else None)
+        self._left(job, moved, outcome.failure if isinstance(outcome, Failed) else None)
 
     async def _perform(self, job: Claimed, account: Account, base: Usage) -> Outcome:
         try:
@@ -168,7 +168,7 @@ class Run:
             moved = await self._parts.settle.canceled(job, usage, cost)
         else:
             moved = await self._parts.settle.given_back(job, usage, cost)
-        await self._left(job, moved, None)
+        self._left(job, moved, None)
 
     async def _book(self, job: Claimed, account: Account) -> None:
         """Calls without a record were made, and paid for, all the same."""
@@ -184,14 +184,14 @@ class Run:
         until = self._parts.clock.now() + timedelta(seconds=seconds)
         return Parked(reason=reason, until=until, charged=False, usage=account.usage)
 
-    async def _left(self, job: Claimed, moved: Moved | None, failure: Failure | None) -> None:
+    def _left(self, job: Claimed, moved: Moved | None, failure: Failure | None) -> None:
         """Tell of a job that is given back; nothing when it was no longer ours."""
         if moved is None:
             return
         tell([moved], self._parts.ring, self._parts.wake)
         if moved.status is Status.CANCELED:
             failure = CANCELED
-        await self._parts.export.settled(job, moved, failure.code if failure else None, self._parts.clock.now())
+        self._parts.export.settled(job, moved, failure.code if failure else None, self._parts.clock.now())
 
 
 def _attempt(job: Claimed) -> TraceContext:
