@@ -133,6 +133,11 @@ async def test_usage_counts_the_cache_as_input(http: httpx.AsyncClient) -> None:
         assert (await streamed(_client(http, server.base_url), wire())).usage == TokenUsage(60, 9, 50, 7)
 
 
+async def test_the_count_at_the_start_of_a_stream_is_not_its_usage(http: httpx.AsyncClient) -> None:
+    async with answering(_events(_START, _delta("hi"), {**_END, "usage": None}, _STOP)) as server:
+        assert (await streamed(_client(http, server.base_url), wire())).usage is None
+
+
 @pytest.mark.parametrize("usage", [None, [], {}, {"input_tokens": -1, "output_tokens": 1}, {"input_tokens": 3}])
 async def test_a_usage_that_makes_no_sense_is_none(http: httpx.AsyncClient, usage: Any) -> None:
     assert (await _read(http, usage=usage)).usage is None

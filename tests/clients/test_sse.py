@@ -141,6 +141,31 @@ async def test_what_is_asked_for(http: httpx.AsyncClient) -> None:
     assert b"accept-encoding: identity" in head
 
 
+async def test_a_connection_is_used_again_after_a_stream(http: httpx.AsyncClient) -> None:
+    requests: list[int] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        requests.append(0)
+        try:
+            while b"content-length: " in (head := (await reader.readuntil(b"\r\n\r\n")).lower()):
+                await reader.readexactly(int(head.split(b"content-length: ")[1].split(b"\r\n")[0]))
+                requests[-1] += 1
+                body = _HI + _STOP + _DONE
+                writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n" % (len(body), body))
+                # The end of the stream and the end of its HTTP answer rarely come together.
+                await asyncio.sleep(0.05)
+                writer.write(b"0\r\n\r\n")
+        except (asyncio.IncompleteReadError, ConnectionError):
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        client = _openai(http, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        for _ in range(3):
+            assert (await streamed(client, wire())).text == "hi"
+    assert requests == [3]
+
+
 async def test_what_comes_after_the_end_is_not_waited_for(http: httpx.AsyncClient) -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
