@@ -207,6 +207,7 @@ class Claimed:
     resumed: bool
     test_mode: bool
     has_webhook: bool
+    deaths: int = 0
 
 
 @dataclass(frozen=True, slots=True)

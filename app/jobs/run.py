@@ -144,7 +144,7 @@ class Run:
             input=job.input,
             resumed=job.resumed,
             trace=_attempt(job),
-            journal=SqlJournal(parts.steps, job, parts.clock),
+            journal=SqlJournal(parts.steps, job, parts.clock, parts.claims.acquit),
             gateway=parts.gateway,
             tracing=parts.tracing,
             clock=parts.clock,

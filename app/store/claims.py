@@ -51,10 +51,12 @@ with due as (
 select m.id, m.epoch, m.project_id, m.workflow, m.version, m.lane, m.attempt, m.revision, m.trace_id, m.span_id,
     m.parent_span_id, m.created_at, m.claimed_at, m.finish_by, m.max_cost_nanos, m.test_mode, m.has_webhook,
     m.due_at, m.input_tokens, m.output_tokens, m.cached_tokens, m.calls, m.cost_nanos, m.saved_nanos,
-    m.attempt_cost_nanos, m.key_id, p.body, {SUSPECT} as suspect
+    m.attempt_cost_nanos, m.key_id, p.body, coalesce(cardinality(m.deaths), 0) as deaths,
+    {SUSPECT} as suspect
 from mine m join payloads p on p.id = m.input_id
 order by m.priority desc, m.due_at, m.id
 """
+_ACQUIT = "update jobs set deaths = null where id = $1 and epoch = $2 and status = 'running'"
 _OWNED = "select id, epoch from jobs where worker_id = $1 and status = 'running'"
 _COUNT_DUE = f"""
 select count(*) from (
@@ -76,6 +78,12 @@ class Claims:
     async def claim(self, lane: str) -> Claimed | None:
         """The next due job of the lane, now owned by this worker; None when there is none. Raises StoreAway."""
         return await self._coalesce(lane)
+
+    async def acquit(self, job: Claimed) -> None:
+        """It got on since its worker died: it was not the cause, or it is past it. Raises StoreAway."""
+        async with self._database.connection() as connection:
+            await connection.execute(_ACQUIT, job.id, job.epoch)
+        self.let_go(job.id)
 
     def let_go(self, job_id: UUID) -> None:
         """This worker runs the job no more."""
@@ -140,4 +148,5 @@ def _claimed(row: asyncpg.Record) -> Claimed:
         resumed=row["epoch"] > 1,
         test_mode=row["test_mode"],
         has_webhook=row["has_webhook"],
+        deaths=row["deaths"],
     )

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from uuid import UUID
 
-# A job that was running at two deaths may be their cause. If all that died with it ran together once more, the next
-# death would take them all along; one by one, the third death is the culprit's own.
+# A job that was running at two deaths, and finished no step between, may be their cause. If all that died with it ran
+# together once more, the next death would take them all along; one by one, the third death is the culprit's own. A
+# finished step acquits a job: its deaths count no more, and the next suspect may run.
 SUSPECT = "coalesce(cardinality(deaths), 0) >= 2"
 
 

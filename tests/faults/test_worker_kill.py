@@ -14,7 +14,7 @@ from tests.faults.parent import Parent, up
 from tests.faults.scene import Scene, taken_up
 from tests.stack import until
 
-_KILLS = 3
+_KILLS = 2
 
 
 def test_killed_workers_jobs_move_on_when_their_lease_runs_out(scene: Scene, report: Report) -> None:
