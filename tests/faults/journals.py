@@ -93,6 +93,25 @@ def lines(journal: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in journal.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
 
 
+class Tail:
+    """Follows a journal: each line is given once."""
+
+    def __init__(self, journal: Path) -> None:
+        self._journal = journal
+        self._read = 0
+
+    def lines(self) -> list[dict[str, Any]]:
+        """The whole lines that came since the last time."""
+        if not self._journal.exists():
+            return []
+        with self._journal.open("rb") as file:
+            file.seek(self._read)
+            new = file.read()
+        whole = new[: new.rfind(b"\n") + 1]
+        self._read += len(whole)
+        return [json.loads(line) for line in whole.splitlines()]
+
+
 def _hook(line: dict[str, Any]) -> Hook:
     body = json.loads(line["body"])
     return Hook(line["at"], line["headers"]["webhook-id"], body["type"], body["data"]["id"], line["status"])

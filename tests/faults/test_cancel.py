@@ -6,27 +6,30 @@ import os
 import random
 import signal
 import time
+from itertools import islice
 from typing import Any
 
 from tests.faults import journals
 from tests.faults.conftest import Report
-from tests.faults.load import Shape
+from tests.faults.load import Shape, draw
 from tests.faults.scene import Scene
 from tests.stack import until
 
+# Without model calls: a job ends right after its last step.
+_SHAPE = Shape(rate=40, step_s=0.04, hooked=0.5, asking=0)
 _OWNER = "select w.pid from jobs j join workers w on w.id = j.worker_id where j.tags ? $1"
 
 
 def test_cancels_race_with_success(scene: Scene, report: Report) -> None:
     scene.crew.api()
     scene.crew.workers(2)
-    load = scene.load(Shape(rate=50, step_s=0.04, hooked=0.5))
-    answers = _cancel_some(scene, 100)
+    load = scene.load(_SHAPE)
+    answers = _cancel_some(scene, 60)
     load.finish()
     scene.rest()
     verdict, jobs = scene.verdict(), {job["key"]: job for job in scene.jobs()}
     waits = [jobs[key]["ended_at"].timestamp() - at for key, (at, _) in answers.items()]
-    report("100 cancels that race with success", verdict, [max(0.0, wait) for wait in waits], " from cancel to end")
+    report("60 cancels that race with success", verdict, [max(0.0, wait) for wait in waits], " from cancel to end")
     assert verdict.clean, verdict.explained()
     assert verdict.reruns == 0
     for key, (_, answer) in answers.items():
@@ -61,16 +64,24 @@ def test_cancel_of_a_job_whose_worker_died(scene: Scene, report: Report) -> None
 
 
 def _cancel_some(scene: Scene, count: int) -> dict[str, tuple[float, dict[str, Any]]]:
-    """Cancel so many jobs, each at some moment of its life; by key: when, and the answer."""
+    """Cancel so many jobs, some in mid-step, most right after their last step; by key: when, and the answer."""
     chance, answers = random.Random(11), dict[str, tuple[float, dict[str, Any]]]()
+    drawn = draw(_SHAPE, scene.name, scene.marked, "")
+    last = {wanted.key: wanted.body["input"]["steps"] - 1 for wanted in islice(drawn, 5000)}
+    news, ids_told = journals.Tail(scene.marked), dict[str, str]()
     while len(answers) < count:
-        young = [told for told in journals.told(scene.told) if told.id and time.time() - told.at < 0.3]
-        for told in young:
-            if told.key not in answers and chance.random() < 0.3:
-                time.sleep(chance.uniform(0.0, 0.02))
-                at = time.time()
-                answer = scene.stack.client.post(f"/v1/jobs/{told.id}/cancel")
-                assert answer.status_code in (200, 202), answer.text
-                answers[told.key] = (at, answer.json())
-        time.sleep(0.01)
+        for line in news.lines():
+            at_the_end = line["edge"] == "end" and line["step"] == last[line["name"]]
+            if line["name"] not in answers and chance.random() < (0.5 if at_the_end else 0.03):
+                answers[line["name"]] = _cancel(scene, line["name"], ids_told)
+        time.sleep(0.002)
     return answers
+
+
+def _cancel(scene: Scene, key: str, ids_told: dict[str, str]) -> tuple[float, dict[str, Any]]:
+    while key not in ids_told:
+        ids_told.update({told.key: told.id for told in journals.told(scene.told) if told.id})
+    at = time.time()
+    answer = scene.stack.client.post(f"/v1/jobs/{ids_told[key]}/cancel")
+    assert answer.status_code in (200, 202), answer.text
+    return at, answer.json()
