@@ -49,7 +49,7 @@ def servers() -> Iterator[Stack]:
     with open_folder() as folder:
         journal = ("--journal", str(folder / "provider"), "--fsync")
         workflows = "tests.flows.catalogue,tests.faults.catalogue"
-        with running_stack(folder, provider=journal, LANEWAY_WORKFLOWS=workflows) as stack:
+        with running_stack(folder, provider=journal, LANEWAY_WORKFLOWS=workflows, LANEWAY_DRAIN_S="1") as stack:
             yield stack
 
 

@@ -45,6 +45,11 @@ class Crew:
             serving(worker)
         return self._workers[:count]
 
+    def shared_worker(self) -> Process:
+        """One more shared worker, not yet serving."""
+        self._workers.append(self._stack.start_worker())
+        return self._workers[-1]
+
     def worker(self, **environment: str) -> Process:
         """A worker of this test, not yet serving."""
         self._own.append(self._stack.start_worker(**environment))

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import random
-import signal
 import time
 
 from tests.faults.conftest import Report
 from tests.faults.crew import serving
 from tests.faults.load import Shape
-from tests.faults.parent import Parent, up
 from tests.faults.scene import Scene, taken_up
-from tests.stack import until
 
 _KILLS = 2
 
@@ -28,7 +24,7 @@ def test_killed_workers_jobs_move_on_when_their_lease_runs_out(scene: Scene, rep
         time.sleep(chance.uniform(0.3, 0.8))
         victim = workers.pop(chance.randrange(len(workers)))
         felled.append((victim.pid, scene.kill(victim)))
-        workers.append(crew.worker())
+        workers.append(crew.shared_worker())
         serving(workers[-1])
     load.finish()
     scene.rest()
@@ -38,31 +34,3 @@ def test_killed_workers_jobs_move_on_when_their_lease_runs_out(scene: Scene, rep
     assert waits, "no worker was killed in mid-step"
     assert verdict.clean, verdict.explained()
     assert dict(verdict.ended) == {"succeeded": load.accepted}
-
-
-def test_killed_children_are_released_by_their_parent(scene: Scene, report: Report) -> None:
-    """A lease of 20 s never runs out here: the parent of `laneway up` sees its children die."""
-    chance, felled = random.Random(8), []
-    scene.crew.end_workers()
-    with up(scene.stack, LANEWAY_LEASE_S="20") as parent:
-        load = scene.load(Shape(step_s=0.08), parent.note["url"])
-        for _ in range(_KILLS):
-            time.sleep(chance.uniform(0.5, 1.0))
-            felled.append(_kill_child(scene, parent, chance.choice(("worker-1", "worker-2"))))
-        load.finish()
-        scene.rest()
-        verdict, marks = scene.verdict(), scene.marks()
-    waits = [wait for pid, at in felled for wait in taken_up(marks, pid, at)]
-    report(f"kill -9 a worker x{_KILLS}, supervised, lease 20 s", verdict, waits)
-    assert waits, "no worker was killed in mid-step"
-    assert verdict.clean, verdict.explained()
-    assert dict(verdict.ended) == {"succeeded": load.accepted}
-
-
-def _kill_child(scene: Scene, parent: Parent, child: str) -> tuple[int, float]:
-    """Kill it and wait until the parent has it serving again; its process id and when."""
-    starts, pid, at = parent.starts(child), parent.pid(child), time.time()
-    scene.felled.add(pid)
-    os.kill(pid, signal.SIGKILL)
-    until(lambda: parent.starts(child) > starts, 30)
-    return pid, at
