@@ -8,7 +8,10 @@ from pathlib import Path
 
 import httpx
 import pytest
+import typer
+from typer.testing import CliRunner, Result
 
+from app.loadtest.provider.command import simulate
 from tests.loadtest.provider_process import ProviderProcess, running_provider
 
 
@@ -63,21 +66,29 @@ def test_a_taken_port_is_refused(shared_provider: ProviderProcess) -> None:
         (["--error-rate", "earthquake=0.1"], "earthquake"),
         (["--accuracy", "mini-1=1.5"], "mini-1=1.5"),
         (["--limit-headers", "some"], "limit_headers"),
+        (["--first-token", "1.5"], "--first-token"),
         (["--truth", "/nowhere/truth.jsonl"], "/nowhere/truth.jsonl"),
     ],
 )
 def test_a_bad_option_is_refused_by_name(options: list[str], named: str) -> None:
-    refused = _run("--port", "0", *options)
-    assert refused.returncode == 2
-    assert named in refused.stderr
+    refused = _invoke("--port", "0", *options)
+    assert refused.exit_code == 2
+    assert named in refused.output
 
 
 def test_a_bad_truth_line_is_named(tmp_path: Path) -> None:
     path = tmp_path / "truth.jsonl"
     path.write_text('{"item": "a", "answer": 1}\n{"itme": "b"}\n')
-    refused = _run("--port", "0", "--truth", str(path))
-    assert refused.returncode == 2
-    assert "line 2" in refused.stderr
+    refused = _invoke("--port", "0", "--truth", str(path))
+    assert refused.exit_code == 2
+    assert "line 2" in refused.output
+
+
+def _invoke(*options: str) -> Result:
+    """The command in this process: for options that are refused before anything is served."""
+    command = typer.Typer(add_completion=False)
+    command.command()(simulate)
+    return CliRunner(env={"COLUMNS": "400", "TERMINAL_WIDTH": "400"}).invoke(command, list(options))
 
 
 def _run(*options: str) -> subprocess.CompletedProcess[str]:
