@@ -26,6 +26,7 @@ from app.gateway.limiter import Limiter
 from app.gateway.prices import Prices
 from app.jobs.backlog import Backlog
 from app.jobs.body import render_body
+from app.jobs.cascade import Cascade
 from app.jobs.control import Control
 from app.jobs.deliver import Deliver
 from app.jobs.export import Export
@@ -42,6 +43,7 @@ from app.jobs.wait import Wait
 from app.ops.access import Access
 from app.settings import Settings
 from app.store.announce import EventRow, RenderBody
+from app.store.children import Children
 from app.store.claims import Claims
 from app.store.controls import Controls
 from app.store.database import Database, StoreAway, open_database
@@ -140,6 +142,7 @@ def _runtime(
     export = Export(reads, tracing)
     workers, deliveries = Workers(database, process_id), Deliveries(database, process_id)
     heart = Heart(workers, clock, role=role, lanes=lanes, lease_s=settings.lease_s)
+    cascade = Cascade(Children(database, render), ring, wake, export).once
     interval_s = settings.queue.ring_interval_s
     backlog = Backlog(reads, settings.queue, clock)
     return Runtime(
@@ -159,7 +162,7 @@ def _runtime(
         deliveries=deliveries,
         controls=controls,
         heart=heart,
-        recover=Recover(database, controls, workers, deliveries, ring, wake, heart, export, clock, interval_s),
+        recover=Recover(database, controls, workers, deliveries, ring, wake, heart, export, cascade, clock, interval_s),
         backlog=backlog,
         submit=Submit(Submissions(database), reads, backlog, ring, clock),
         wait=Wait(reads, wake, clock),
@@ -184,12 +187,14 @@ async def open_worker(runtime: Runtime) -> AsyncIterator[WorkerRuntime]:
         stack.push_async_callback(limiter.close)
         gateway = Gateway(settings, build_clients(settings, http, clock), limiter, Prices(settings), clock, tracing)
         claims = Claims(runtime.database, runtime.process_id, runtime.render)
+        progress = Progress(runtime.controls, runtime.wake, clock)
         run = Run(
             RunParts(
                 claims=claims,
                 steps=Steps(runtime.database),
-                settle=Settle(Leaves(runtime.database, runtime.render), clock),
-                progress=Progress(runtime.controls, runtime.wake, clock),
+                children=Children(runtime.database, runtime.render),
+                settle=Settle(Leaves(runtime.database, runtime.render), progress, clock),
+                progress=progress,
                 catalogue=runtime.catalogue,
                 gateway=gateway,
                 heart=runtime.heart,

@@ -1,15 +1,20 @@
-"""Wake-ups: who waits for a job, a lane or a cancel is told by one Redis channel each; lost messages cost only time."""
+"""Wake-ups: who waits for a job, a lane or a cancel, or watches a job, is told by one Redis channel each.
+
+A lost message costs only time, a lost delta only its sight.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
+from typing import Any
 from uuid import UUID
 
 from arq.connections import ArqRedis
 
+from app.bell.deltas import DELTA, Delta, Deltas
 from app.bell.redis import AWAY
 from app.telemetry.logs import log
 from app.telemetry.loop import keep_running
@@ -27,6 +32,7 @@ class Wake:
         self._listeners: dict[str, Listener] = {}
         self._waiting: dict[str, set[asyncio.Event]] = defaultdict(set)
         self._outbox: dict[str, list[str]] = {}
+        self._deltas = Deltas(self._publish_now)
         self._sender: asyncio.Task[None] | None = None
         self._reader: asyncio.Task[None] | None = None
         self._log = log("bell")
@@ -39,6 +45,14 @@ class Wake:
     def cancel(self, job_id: UUID) -> None:
         """Tell the worker that runs the job to look at its flag now."""
         self._publish(CANCEL, [job_id.hex])
+
+    def delta(self, job_id: UUID, kind: str, data: Any) -> None:
+        """Send partial output to who watches the job: kind `delta` or `reset`, and JSON data. Nobody waits for it."""
+        self._deltas.send(job_id, kind, data)
+
+    def watching(self, job_id: UUID) -> AbstractContextManager[asyncio.Queue[Delta]]:
+        """A queue of the job's deltas, (kind, data) each, from now on; only where `start` was told of jobs."""
+        return self._deltas.watching(job_id)
 
     def listen(self, channel: str, listener: Listener) -> None:
         """Call `listener` with each message of the channel; before `start`."""
@@ -60,6 +74,7 @@ class Wake:
         """Begin to listen; `jobs` when clients of this process wait for jobs."""
         if jobs:
             self.listen(MOVED, self._on_moved)
+            self.listen(DELTA, self._deltas.on_message)
         if self._listeners:
             self._reader = asyncio.get_running_loop().create_task(keep_running("wake", self._read))
 
@@ -86,10 +101,15 @@ class Wake:
 
     async def _send(self) -> None:
         while self._outbox:
+            # What a job said comes before its next move, above all before its end.
+            await self._deltas.flush()
             outbox, self._outbox = self._outbox, {}
             for channel, words in outbox.items():
-                with suppress(*AWAY):
-                    await self._redis.publish(channel, ",".join(words))
+                await self._publish_now(channel, ",".join(words))
+
+    async def _publish_now(self, channel: str, message: str) -> None:
+        with suppress(*AWAY):
+            await self._redis.publish(channel, message)
 
     async def _read(self) -> None:
         while True:

@@ -12,6 +12,7 @@ POINTS = (
     "bell.rung",  # the ticket is with Redis, the client has no answer
     "job.claimed",  # owned, not begun
     "step.done",  # the step's side effect happened, its record is not stored
+    "children.started",  # a portion of a job's children is stored, their lane not rung, the next portion not stored
     "step.recorded",  # the record is stored, the next step not begun
     "job.settled",  # the end is stored, nobody was told
     "webhook.sent",  # the receiver answered, its answer is not stored

@@ -182,6 +182,10 @@ class NewJob:
     simulated: bool = False
 
 
+Said = tuple[int, str | None]
+"""What a job says of its progress: percent, and what it is doing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Claimed:
     """A job that this worker now owns, with what is needed to run it."""
@@ -208,6 +212,7 @@ class Claimed:
     test_mode: bool
     has_webhook: bool
     deaths: int = 0
+    parent_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from uuid import UUID
 
 from app.bell.ring import Ring
@@ -26,7 +26,7 @@ class Recover:
 
     def __init__(
         self, database: Database, controls: Controls, workers: Workers, deliveries: Deliveries, ring: Ring, wake: Wake,
-        heart: Heart, export: Export, clock: Clock, interval_s: float,
+        heart: Heart, export: Export, cascade: Callable[[], Awaitable[None]], clock: Clock, interval_s: float,
     ) -> None:  # fmt: skip
         self._database = database
         self._controls = controls
@@ -36,6 +36,7 @@ class Recover:
         self._wake = wake
         self._heart = heart
         self._export = export
+        self._cascade = cascade
         self._clock = clock
         self._interval_s = interval_s
         self._kept_at = float("-inf")
@@ -56,6 +57,7 @@ class Recover:
             await self._workers.give_up_late()
         await self.take_back([*await self._workers.orphaned(), *await self._deliveries.orphaned()])
         self._tell(await self._controls.expire_due())
+        await self._cascade()
         if self._clock.monotonic() - self._kept_at > _HOUSEKEEPING_S:
             self._kept_at = self._clock.monotonic()
             await ensure_partitions(self._database)
@@ -79,7 +81,7 @@ def tell(moved: Sequence[Moved], ring: Ring, wake: Wake) -> None:
     """After a commit: wake who waits, ring the lanes that have work now, ring the outbox."""
     wake.moved(move.id for move in moved)
     for move in moved:
-        if not move.status.terminal:
-            ring.ring(move.lane)
+        for lane in (*move.rings, *(() if move.status.terminal else (move.lane,))):
+            ring.ring(lane)
         if move.has_webhook and move.event is not None:
             ring.ring("delivery")

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from uuid import UUID
 
 from app.bell.ring import Ring
@@ -23,6 +24,7 @@ from app.engine.perform import perform
 from app.engine.run import Account
 from app.engine.run import Run as EngineRun
 from app.gateway.request import ModelGateway
+from app.jobs.children import SqlChildren
 from app.jobs.export import Export
 from app.jobs.heart import Heart
 from app.jobs.holds import Holds, Owned
@@ -31,6 +33,7 @@ from app.jobs.progress import Progress
 from app.jobs.recover import tell
 from app.jobs.settle import CANCELED, Settle
 from app.store.announce import Moved
+from app.store.children import Children
 from app.store.claims import Claims
 from app.store.database import StoreAway
 from app.store.steps import Steps
@@ -48,6 +51,7 @@ class RunParts:
 
     claims: Claims
     steps: Steps
+    children: Children
     settle: Settle
     progress: Progress
     catalogue: Catalogue
@@ -94,6 +98,7 @@ class Run:
         finally:
             self._holds.remove(job)
             self._parts.claims.let_go(job.id)
+            self._parts.progress.forget(job)
         return True
 
     def cancel(self, job_ids: Sequence[UUID]) -> None:
@@ -152,7 +157,9 @@ class Run:
             max_cost_nanos=job.max_cost_nanos,
             deadline=job.finish_by,
             test_mode=job.test_mode,
+            children=SqlChildren(parts.children, parts.catalogue, job, parts.ring, parts.clock),
             on_progress=parts.progress.of(job),
+            on_delta=partial(parts.wake.delta, job.id),
             may_start=parts.heart.may_start,
             account=account,
         )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from app.domain.clock import Clock
 from app.domain.errors import Disposition, ErrorClass, Failure
 from app.domain.job import Claimed, Reason, Status, Usage
 from app.engine.outcome import Failed, Outcome, Parked, Succeeded
+from app.jobs.progress import Progress
 from app.store.announce import Moved
 from app.store.database import StoreAway
 from app.store.leaves import Leave, Leaves
@@ -19,8 +22,9 @@ _SCHEDULED = (Reason.RETRY, Reason.SLEEP, Reason.RUN_AT, Reason.OFF_PEAK)
 class Settle:
     """Gives a job back. A database that is away is waited for: paid results are kept until the fence has answered."""
 
-    def __init__(self, leaves: Leaves, clock: Clock) -> None:
+    def __init__(self, leaves: Leaves, progress: Progress, clock: Clock) -> None:
         self._leaves = leaves
+        self._progress = progress
         self._clock = clock
 
     async def outcome(self, job: Claimed, outcome: Outcome, base: Usage, base_cost_nanos: int) -> Moved | None:
@@ -49,7 +53,8 @@ class Settle:
         )
 
     async def write(self, leave: Leave) -> Moved | None:
-        """Write until the database answers."""
+        """Write until the database answers; with the job's last word of progress."""
+        leave = replace(leave, said=self._progress.last_word(leave.job))
         while True:
             try:
                 return await self._leaves.leave(leave)

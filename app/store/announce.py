@@ -19,7 +19,10 @@ from app.store.database import Connection
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """A job that changed state in a committed transaction: whom to wake, what to ring."""
+    """A job that changed state in a committed transaction: whom to wake, what to ring.
+
+    `rings` are lanes that have work by this move besides the job's own: a parent was waiting for it.
+    """
 
     id: UUID
     project_id: UUID
@@ -28,6 +31,7 @@ class Moved:
     lane: str
     has_webhook: bool
     event: EventType | None = None
+    rings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

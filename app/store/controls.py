@@ -11,7 +11,7 @@ import asyncpg
 from app.domain.clock import SYSTEM_CLOCK
 from app.domain.event import EventType
 from app.domain.job import Status, Verb, sources
-from app.store import rows
+from app.store import families, rows
 from app.store.announce import Moved, RenderBody, announce
 from app.store.database import Connection, Database
 from app.store.leaves import END_EVENT
@@ -36,19 +36,21 @@ _DEATHS = 3
 
 _RETURN = "returning j.id, j.project_id, j.status, j.revision, j.lane, j.has_webhook"
 
-_CANCEL = f"""
+CANCEL = f"""
 update jobs j
 set status = 'canceled', reason = null, epoch = epoch + 1, revision = revision + 1, expire_by = null,
-    error_class = 'input', error_code = 'canceled_by_client', error_detail = 'Canceled by the client.',
+    error_class = 'input', error_code = 'canceled_by_client', error_detail = $2,
     ended_at = clock_timestamp(), expires_at = clock_timestamp() + make_interval(secs => retain_s)
-where id = $1 and {_in(Verb.CANCEL)}
+where id = any($1::uuid[]) and {_in(Verb.CANCEL)}
 {_RETURN}
 """
-_FLAG = """
+FLAG = """
 update jobs j set cancel_requested = true, revision = revision + 1
-where id = $1 and status = 'running' and not cancel_requested
+where id = any($1::uuid[]) and status = 'running' and not cancel_requested
 returning j.id
 """
+_CANCELED = "Canceled by the client."
+_OVERDUE = f"select id from jobs where expire_by <= now() and {_in(Verb.EXPIRE)} limit 1000"
 _EXPIRE = f"""
 update jobs j
 set status = 'expired', reason = null, epoch = epoch + 1, revision = revision + 1, error_class = 'transient',
@@ -68,7 +70,7 @@ insert into attempts (
 )
 select id, attempt, epoch, status, error_class, error_code, error_detail, error_step, attempt_cost_nanos, claimed_at,
     coalesce(ended_at, clock_timestamp())
-from jobs where id = $1 and claimed_at is not null
+from jobs where id = any($1::uuid[]) and claimed_at is not null
 on conflict do nothing
 """
 _RETRY = """
@@ -80,10 +82,10 @@ set status = 'queued', reason = null, epoch = epoch + 1, revision = revision + 1
     degraded = null, cancel_requested = false, deaths = null,
     finish_by = clock_timestamp() + make_interval(secs => finish_within_s),
     expire_by = clock_timestamp() + make_interval(secs => least(start_within_s, finish_within_s))
-where id = $1
+where id = any($1::uuid[])
 """
-_FORGET_FAILED = "delete from steps where job_id = $1 and status <> 'succeeded'"
-_FORGET_ALL = "delete from steps where job_id = $1"
+_FORGET_FAILED = "delete from steps where job_id = any($1::uuid[]) and status <> 'succeeded'"
+_FORGET_ALL = "delete from steps where job_id = any($1::uuid[])"
 _RECOVER = f"""
 with lost as (
     select id, worker_id, epoch, array(
@@ -118,6 +120,7 @@ set worker_id = null, epoch = j.epoch + 1, revision = revision + 1, deaths = los
 from lost where j.id = lost.id and j.epoch = lost.epoch and j.status = 'running'
 {_RETURN}
 """
+_RUNNING = "select id from jobs where status = 'running' and worker_id = any($1::uuid[]) and parent_id is not null"
 # Holds off a worker that comes back until its jobs are taken, so that it then sees what it has lost.
 _LOCK_WORKERS = "select id, gone_at is null as alive from workers where id = any($1::uuid[]) order by id for update"
 _DEMOTE = f"""
@@ -142,14 +145,15 @@ class Controls:
     async def cancel(self, project_id: UUID, job_id: UUID, revision: int | None = None) -> Moved | Status | Refusal:
         """End an unclaimed job (Moved), flag a running one (Status.RUNNING), or the end state it has already."""
         async with self._database.transaction() as connection:
+            await families.lock_children(connection, [job_id])
             found = await connection.fetchrow(_READ, job_id, project_id)
             status = _checked(found, revision)
             if isinstance(status, Refusal) or status.terminal:
                 return status
             if status is Status.RUNNING:
-                await connection.execute(_FLAG, job_id)
+                await connection.execute(FLAG, [job_id])
                 return status
-            return (await self._announced(connection, await connection.fetch(_CANCEL, job_id)))[0]
+            return (await self._announced(connection, await connection.fetch(CANCEL, [job_id], _CANCELED)))[0]
 
     async def retry(
         self,
@@ -166,6 +170,7 @@ class Controls:
         An Outcome when the key of an earlier retry came again; only a retry that takes place binds its key.
         """
         async with self._database.transaction() as connection:
+            await families.lock_children(connection, [job_id])
             found = await connection.fetchrow(_READ, job_id, project_id)
             if idempotency and (earlier := await owner_of(connection, project_id, idempotency)):
                 return earlier.outcome
@@ -176,9 +181,8 @@ class Controls:
                 return Refusal.STATE
             if idempotency:
                 await take_key(connection, project_id, idempotency, job_id)
-            await connection.execute(_KEEP_ATTEMPT, job_id)
-            await connection.execute(_FORGET_ALL if from_start else _FORGET_FAILED, job_id)
-            await connection.execute(_RETRY, job_id, version)
+            canceled = status is Status.CANCELED
+            await queue_again(connection, [job_id], were_canceled=canceled, version=version, from_start=from_start)
             return None
 
     async def demote(self, job_id: UUID) -> bool:
@@ -195,6 +199,10 @@ class Controls:
     async def expire_due(self) -> list[Moved]:
         """End unclaimed jobs whose client's clock has run out, at most 1,000."""
         async with self._database.transaction() as connection:
+            overdue = [row["id"] for row in await connection.fetch(_OVERDUE)]
+            if not overdue:
+                return []
+            await families.lock_children(connection, overdue)
             return await self._announced(connection, await connection.fetch(_EXPIRE))
 
     async def recover(
@@ -209,15 +217,32 @@ class Controls:
             rows = await connection.fetch(_LOCK_WORKERS, list(worker_ids)) if died else []
             back = {row["id"] for row in rows if row["alive"]}
             dead = [worker_id for worker_id in worker_ids if worker_id not in back]
+            await families.lock_children(connection, [row["id"] for row in await connection.fetch(_RUNNING, dead)])
             return await self._announced(connection, await connection.fetch(_RECOVER, dead, died, only))
 
     async def _announced(self, connection: Connection, found: list[asyncpg.Record]) -> list[Moved]:
-        moved = [_moved(row) for row in found]
+        moved = await families.moved(connection, [moved_of(row) for row in found])
         await announce(connection, moved, SYSTEM_CLOCK.now(), self._render)
         return moved
 
 
-def _moved(row: asyncpg.Record) -> Moved:
+async def queue_again(
+    connection: Connection,
+    job_ids: Sequence[UUID],
+    *,
+    were_canceled: bool,
+    version: str | None = None,
+    from_start: bool = False,
+) -> None:
+    """Start ended jobs again, in the caller's transaction, which has locked them."""
+    await connection.execute(_KEEP_ATTEMPT, job_ids)
+    await connection.execute(_FORGET_ALL if from_start else _FORGET_FAILED, job_ids)
+    await connection.execute(_RETRY, job_ids, version)
+    await families.retried(connection, job_ids, were_canceled=were_canceled, from_start=from_start)
+
+
+def moved_of(row: asyncpg.Record) -> Moved:
+    """The move of a row that came back from one of the statements here."""
     status = Status(row["status"])
     event: EventType | None = END_EVENT.get(status)
     return Moved(row["id"], row["project_id"], status, row["revision"], row["lane"], row["has_webhook"], event)

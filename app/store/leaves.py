@@ -11,8 +11,8 @@ from app.domain import canonical, ids
 from app.domain.clock import SYSTEM_CLOCK
 from app.domain.errors import Disposition, Failure
 from app.domain.event import EventType
-from app.domain.job import NO_USAGE, Claimed, Reason, Status, Usage, Verb, allowed
-from app.store import rows
+from app.domain.job import NO_USAGE, Claimed, Reason, Said, Status, Usage, Verb, allowed
+from app.store import families, rows
 from app.store.announce import Moved, RenderBody, announce
 from app.store.coalescer import Coalescer
 from app.store.database import Connection, Database
@@ -29,7 +29,7 @@ END_EVENT = {
 class Leave:
     """How a worker leaves a job. `usage` is the job's total, `attempt_cost_nanos` that of this attempt.
 
-    A charged park ends the attempt: the next claim is attempt + 1.
+    A charged park ends the attempt: the next claim is attempt + 1. `said` is progress that is not written yet.
     """
 
     job: Claimed
@@ -43,6 +43,7 @@ class Leave:
     usage: Usage = NO_USAGE
     attempt_cost_nanos: int = 0
     charged: bool = False
+    said: Said | None = None
 
     @property
     def owner(self) -> tuple[UUID, int]:
@@ -55,6 +56,11 @@ class Leave:
         return Verb.SETTLE if self.status.terminal else Verb.PARK
 
     @property
+    def concerns_children(self) -> bool:
+        """Whether it waits for children, or leaves some behind that must follow."""
+        return self.reason is Reason.CHILDREN or self.status is Status.CANCELED
+
+    @property
     def event(self) -> EventType | None:
         """What clients are told."""
         return END_EVENT.get(self.status) or (EventType.JOB_ATTEMPT_FAILED if self.charged else None)
@@ -63,16 +69,19 @@ class Leave:
 # A job that parks for ever does not fill the table: of more parks than this only the time in all is known.
 _MOST_EPOCHS = 200
 
+# All children of one of its spawns have ended by now: nobody will make it due.
+_ALONE = "exists (select from spawns s where s.parent_id = j.id and not s.retired and s.awaited and s.open = 0)"
+
 _LEAVE = f"""
 with given as (
     select * from unnest(
         $1::uuid[], $2::int[], $3::text[], $4::text[], $5::timestamptz[], $6::uuid[], $7::bytea[], $8::text[],
         $9::text[], $10::text[], $11::text[], $12::text[], $13::bytea[], $14::bigint[], $15::bigint[], $16::bigint[],
-        $17::int[], $18::bigint[], $19::bigint[], $20::bigint[], $21::bool[]
+        $17::int[], $18::bigint[], $19::bigint[], $20::bigint[], $21::bool[], $22::smallint[], $23::text[]
     ) as g (
         id, epoch, status, reason, due_at, output_id, output, error_class, error_code, error_detail, error_step,
         disposition, degraded, input_tokens, output_tokens, cached_tokens, calls, cost_nanos, saved_nanos,
-        attempt_cost_nanos, charged
+        attempt_cost_nanos, charged, percent, doing
     )
 ), owned as (
     select j.id, j.epoch from jobs j join given g on g.id = j.id and g.epoch = j.epoch
@@ -92,14 +101,16 @@ with given as (
     update jobs j
     set status = g.status, reason = g.reason, worker_id = null, revision = j.revision + 1,
         epoch = j.epoch + (case when g.due_at is null then 0 else 1 end),
-        due_at = coalesce(g.due_at, j.due_at), output_id = g.output_id, error_class = g.error_class,
+        due_at = case when g.reason = 'children' and {_ALONE} then clock_timestamp()
+            else coalesce(g.due_at, j.due_at) end, output_id = g.output_id, error_class = g.error_class,
         error_code = g.error_code, error_detail = g.error_detail, error_step = g.error_step,
         disposition = g.disposition, degraded = g.degraded, input_tokens = g.input_tokens,
         output_tokens = g.output_tokens, cached_tokens = g.cached_tokens, calls = g.calls, cost_nanos = g.cost_nanos,
         saved_nanos = g.saved_nanos, attempt = j.attempt + g.charged::int,
         attempt_cost_nanos = case when g.charged then 0 else g.attempt_cost_nanos end,
         claimed_at = case when g.charged then null else j.claimed_at end,
-        cancel_requested = false,
+        cancel_requested = false, progress_percent = coalesce(g.percent, j.progress_percent),
+        progress_step = case when g.percent is null then j.progress_step else g.doing end,
         expire_by = case when g.due_at is not null then j.finish_by end,
         ended_at = case when g.due_at is null then clock_timestamp() end,
         expires_at = case when g.due_at is null then clock_timestamp() + make_interval(secs => j.retain_s)
@@ -135,8 +146,14 @@ class Leaves:
         first: dict[tuple[UUID, int], Leave] = {}
         for leave in batch:
             first.setdefault(leave.owner, leave)
+        parents = {leave.job.parent_id for leave in batch if leave.job.parent_id}
+        in_family = bool(parents) or any(leave.concerns_children for leave in batch)
         async with self._database.transaction() as connection:
+            if in_family:
+                await families.lock(connection, [leave.job.id for leave in batch], parents)
             moved = await self._write(connection, list(first.values()))
+            if in_family:
+                moved = dict(zip(moved, await families.moved(connection, list(moved.values())), strict=True))
             await announce(connection, list(moved.values()), SYSTEM_CLOCK.now(), self._render)
         return [moved.get(leave.owner) if first[leave.owner] is leave else None for leave in batch]
 
@@ -182,4 +199,6 @@ def _columns(leave: Leave) -> tuple[object, ...]:
         usage.saved_nanos,
         leave.attempt_cost_nanos,
         leave.charged,
+        leave.said[0] if leave.said else None,
+        rows.text(leave.said[1]) if leave.said else None,
     )

@@ -1,0 +1,77 @@
+"""Deltas: partial output on its way to streaming clients, joined for about 30 ms; kept nowhere, and may be lost."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from uuid import UUID
+
+from app.domain import canonical
+
+DELTA = "laneway:delta"
+_TOGETHER_S = 0.03
+# A watcher that is so far behind gets no more until it has caught up.
+_MOST_WAITING = 10_000
+
+Delta = tuple[str, Any]
+"""Its kind, `delta` or `reset`, and its JSON data."""
+
+
+class Deltas:
+    """Both ends of the channel. A message has a line for each job: its id and a list of deltas."""
+
+    def __init__(self, publish: Callable[[str, str], Awaitable[None]]) -> None:
+        self._publish = publish
+        self._waiting: dict[str, list[Delta]] = {}
+        self._watchers: dict[str, set[asyncio.Queue[Delta]]] = defaultdict(set)
+        self._task: asyncio.Task[None] | None = None
+        self._in_order = asyncio.Lock()
+
+    def send(self, job_id: UUID, kind: str, data: Any) -> None:
+        """Tell who watches the job; the first at once, what comes soon after it together."""
+        self._waiting.setdefault(job_id.hex, []).append((kind, data))
+        if self._task is None or self._task.done():
+            self._task = asyncio.get_running_loop().create_task(self._send())
+
+    async def flush(self) -> None:
+        """Publish what waits."""
+        async with self._in_order:
+            waiting, self._waiting = self._waiting, {}
+            if waiting:
+                lines = [f"{job_id} {canonical.dump(deltas).decode()}" for job_id, deltas in waiting.items()]
+                await self._publish(DELTA, "\n".join(lines))
+
+    @contextmanager
+    def watching(self, job_id: UUID) -> Iterator[asyncio.Queue[Delta]]:
+        """A queue of the job's deltas from now on."""
+        queue: asyncio.Queue[Delta] = asyncio.Queue(_MOST_WAITING)
+        self._watchers[job_id.hex].add(queue)
+        try:
+            yield queue
+        finally:
+            self._watchers[job_id.hex].discard(queue)
+            if not self._watchers[job_id.hex]:
+                del self._watchers[job_id.hex]
+
+    def on_message(self, message: str) -> None:
+        """Hand a message to the watchers of its jobs."""
+        for line in message.split("\n"):
+            job_id, _, deltas = line.partition(" ")
+            queues = self._watchers.get(job_id)
+            if queues:
+                for kind, data in canonical.load(deltas):
+                    _put(queues, (kind, data))
+
+    async def _send(self) -> None:
+        while self._waiting:
+            await self.flush()
+            await asyncio.sleep(_TOGETHER_S)
+
+
+def _put(queues: set[asyncio.Queue[Delta]], delta: Delta) -> None:
+    for queue in queues:
+        if not queue.full():
+            queue.put_nowait(delta)
