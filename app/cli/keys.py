@@ -8,10 +8,12 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from app.cli.start import settings_or_exit
+from app.cli.start import refuse, settings_or_exit
 from app.domain import ids
 from app.domain.clock import SYSTEM_CLOCK
+from app.jobs.hook import derived_secret
 from app.ops.access import SCOPES, Access
+from app.settings import Settings
 from app.store.database import StoreAway, open_database
 from app.store.keys import DEFAULT_PROJECT, Keys
 
@@ -57,13 +59,32 @@ def revoke(key_id: Annotated[str, typer.Argument(help="The id that `list` shows.
     typer.echo(f"{key_id} is revoked.")
 
 
+@keys.command(name="webhook-secret")
+def webhook_secret(
+    project: Annotated[str, typer.Option(help="The project whose webhooks are to be verified.")] = DEFAULT_PROJECT,
+) -> None:
+    """Print the secret that signs the webhooks of jobs which brought none of their own."""
+    project_id = _with(lambda keys, access: keys.project(project))
+    if project_id is None:
+        typer.echo(f"There is no project {project!r}.", err=True)
+        raise typer.Exit(1)
+    typer.echo(derived_secret(_settings().pepper.get_secret_value(), project_id))
+
+
+def _settings() -> Settings:
+    settings = settings_or_exit(needs_servers=False)
+    if not settings.database_url:
+        refuse("database_url: LANEWAY_DATABASE_URL is not set; `laneway up` keeps its key in DIR/api_key.")
+    return settings
+
+
 def _past(moment: object) -> bool:
     return moment is not None and moment < SYSTEM_CLOCK.now()  # type: ignore[operator]
 
 
 def _with(act: Callable[[Keys, Access], Awaitable[Result]]) -> Result:
     """Open the database, act, close."""
-    settings = settings_or_exit(needs_servers=False)
+    settings = _settings()
 
     async def run() -> Result:
         database = await open_database(settings.database_url, 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -96,7 +97,7 @@ def _with_provider_keys(settings: Settings) -> Settings:
                 raise ConfigurationError(
                     f"providers.{name}.api_key_env: the environment variable {provider.api_key_env} is not set"
                 )
-            key = SecretStr(text)
+            key = _usable(f"providers.{name}.api_key_env", text)
         elif provider.api_key_file:
             key = _key_from_file(name, Path(provider.api_key_file))
         providers[name] = provider.model_copy(update={"api_key": key})
@@ -105,6 +106,14 @@ def _with_provider_keys(settings: Settings) -> Settings:
 
 def _key_from_file(name: str, path: Path) -> SecretStr:
     try:
-        return SecretStr(path.read_text(encoding="utf-8").strip())
+        text = path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"providers.{name}.api_key_file: cannot read {path}: {error}") from None
+    return _usable(f"providers.{name}.api_key_file", text)
+
+
+def _usable(where: str, text: str) -> SecretStr:
+    """The key, if it can stand in an HTTP header."""
+    if not re.fullmatch(r"[\x21-\x7e]+", text):
+        raise ConfigurationError(f"{where}: the key must be visible ASCII characters without spaces")
+    return SecretStr(text)

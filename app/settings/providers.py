@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 
 class Group(BaseModel):
@@ -36,6 +36,11 @@ class ProviderSettings(Group):
     # Read from the two above at start-up; never written in the file.
     api_key: SecretStr | None = None
     pools: dict[str, PoolSettings] = {}
+
+    @field_validator("api_key")
+    @classmethod
+    def _not_in_the_file(cls, value: SecretStr | None) -> SecretStr | None:
+        raise ValueError("a key does not belong in the file: name its variable in api_key_env, or its file")
 
     @model_validator(mode="after")
     def _one_key_source(self) -> ProviderSettings:

@@ -77,6 +77,12 @@ class Keys:
             raise LookupError("the key was not stored")
         return _key(row)
 
+    async def project(self, name: str) -> UUID | None:
+        """The project of this name."""
+        async with self._database.connection() as connection:
+            found: UUID | None = await connection.fetchval("select id from projects where name = $1", name)
+        return found
+
     async def find(self, digest: bytes) -> ApiKey | None:
         """The valid key with this digest."""
         async with self._database.connection() as connection:

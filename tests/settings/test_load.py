@@ -83,6 +83,7 @@ def test_a_named_file_and_one_in_the_data_folder_are_found(monkeypatch: pytest.M
         (("[webhooks]", "[webhoks]"), "webhoks"),
         (('models = ["mini-1"]', "models = []"), "providers.main.pools.mini.models"),
         (('"http://127.0.0.1:9100/v1"', '"ftp://x"'), "providers.main.base_url"),
+        (('api_key_env = "MAIN_API_KEY"', 'api_key = "sk-1"'), "providers.main.api_key"),
     ],
 )
 def test_a_bad_key_is_named(change: tuple[str, str], names: str) -> None:
@@ -132,6 +133,12 @@ def test_no_secret_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
         assert secret not in shown
     monkeypatch.setenv("LANEWAY_LEASE_S", "-1")
     assert key not in refused()
+
+
+def test_a_provider_key_that_no_header_can_carry_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    write(GOOD)
+    monkeypatch.setenv("MAIN_API_KEY", "sk one")
+    assert "providers.main.api_key_env" in refused()
 
 
 def test_a_missing_provider_key_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
