@@ -11,6 +11,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.domain.duration import seconds
+from app.domain.hours import Hours, hours
 from app.settings.providers import (
     BudgetSettings,
     Group,
@@ -66,7 +67,15 @@ class LaneSettings(Group):
 
     # Jobs in flight for each worker process.
     slots: Annotated[int, Field(ge=1, le=10_000)] = 100
+    # The hours in which its jobs may start, for instance 22:00-06:00 UTC; none: at any time.
     off_peak: str | None = None
+
+    @field_validator("off_peak")
+    @classmethod
+    def _known_hours(cls, value: str | None) -> str | None:
+        if value is not None:
+            hours(value)
+        return value
 
 
 class GatewaySettings(Group):
@@ -165,6 +174,8 @@ class Settings(BaseSettings):
         for name in value:
             if name not in LANES:
                 raise ValueError(f"lane {name!r} does not exist: use one of {', '.join(LANES)}")
+        if "delivery" in value and value["delivery"].off_peak:
+            raise ValueError("delivery has no off-peak hours: webhooks are sent when they are due")
         return value
 
     @model_validator(mode="after")
@@ -191,8 +202,14 @@ class Settings(BaseSettings):
         return not self.providers and self.simulator_url is not None
 
     def lane(self, name: str) -> LaneSettings:
-        """The lane's settings, or the defaults."""
-        return self.lanes.get(name) or LaneSettings(slots=_DEFAULT_SLOTS[name])
+        """The lane's settings, with the lane's own default where the file names no slots."""
+        given = self.lanes.get(name, LaneSettings())
+        return given if "slots" in given.model_fields_set else given.model_copy(update={"slots": _DEFAULT_SLOTS[name]})
+
+    @property
+    def off_peak_hours(self) -> dict[str, Hours]:
+        """The hours of each lane that has some."""
+        return {name: hours(lane.off_peak) for name, lane in self.lanes.items() if lane.off_peak}
 
     def provider(self, name: str) -> ProviderSettings:
         """The provider of that name; the simulated one stands in where none is configured. Raises KeyError."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 import asyncpg
@@ -11,56 +11,50 @@ import asyncpg
 from app.domain import ids
 from app.domain.clock import SYSTEM_CLOCK
 from app.domain.event import EventType
-from app.domain.job import Claimed, Status, Verb, sources
+from app.domain.hours import Hours
+from app.domain.job import Claimed, Status
 from app.store import rows
 from app.store.announce import Moved, RenderBody, announce
 from app.store.coalescer import Coalescer
 from app.store.database import Connection, Database
 from app.store.suspect import SUSPECT, Suspects
+from app.store.tenants import Tenants
+from app.store.turn import BEGINNING, CONTESTED, ENDED_AT, FAR, NEAR, TURN, UNCLAIMED, Look
 
-_DUE = "status in ('" + "', '".join(sources(Verb.CLAIM)) + "')"
-
-# Priorities in turn, so that a claim never wades through high-priority jobs whose time has not come.
+# Of suspects, one at a time.
 _CLAIM = f"""
-with due as (
-    select found.id, found.suspect
-    from generate_series(9, 0, -1) as level
-    cross join lateral (
-        select id, {SUSPECT} as suspect from jobs
-        where lane = $1 and priority = level and {_DUE} and due_at <= now()
-            and (expire_by is null or expire_by > now()) and ($5 or not {SUSPECT})
-        order by due_at, id limit $2 for update skip locked
-    ) found
-    limit $2
-), taken as (
-    select id from due where not suspect union all (select id from due where suspect limit 1)
+with recursive {TURN}, taken as (
+    select * from due where not suspect union all (select * from due where suspect limit 1)
 ), mine as (
     update jobs j
-    set status = 'running', reason = null, epoch = epoch + 1, revision = revision + 1, worker_id = $3,
-        claimed_at = clock_timestamp(), expire_by = null,
+    set status = 'running', reason = null, epoch = epoch + 1, revision = revision + 1, worker_id = $14,
+        claimed_at = clock_timestamp(), expire_by = null, off_peak = false,
         started_at = coalesce(started_at, clock_timestamp())
     from taken where j.id = taken.id
-    returning j.*
+    returning j.*, taken.tag, taken.own_time, taken.cost
 ), told as (
     insert into events (id, project_id, job_id, type, at, revision)
     select e.id, m.project_id, m.id, 'job.started', m.claimed_at, m.revision
     from (select mine.*, row_number() over () as n from mine) m
-    join unnest($4::uuid[]) with ordinality as e (id, n) on e.n = m.n
+    join unnest($15::uuid[]) with ordinality as e (id, n) on e.n = m.n
     where m.epoch = 1 and not m.has_webhook
 )
 select m.id, m.epoch, m.project_id, m.workflow, m.version, m.lane, m.attempt, m.revision, m.trace_id, m.span_id,
     m.parent_span_id, m.created_at, m.claimed_at, m.finish_by, m.max_cost_nanos, m.test_mode, m.has_webhook,
     m.due_at, m.input_tokens, m.output_tokens, m.cached_tokens, m.calls, m.cost_nanos, m.saved_nanos,
-    m.attempt_cost_nanos, m.key_id, p.body, coalesce(cardinality(m.deaths), 0) as deaths,
-    {SUSPECT} as suspect
+    m.attempt_cost_nanos, m.key_id, m.parent_id, p.body, {SUSPECT} as suspect,
+    coalesce(cardinality(m.deaths), 0) as deaths, m.tag, m.own_time, m.cost,
+    {CONTESTED} as contested, {ENDED_AT} as ended_at
 from mine m join payloads p on p.id = m.input_id
-order by m.priority desc, m.due_at, m.id
+order by m.tag, m.due_at, m.id
 """
 _ACQUIT = "update jobs set deaths = null where id = $1 and epoch = $2 and status = 'running'"
 _OWNED = "select id, epoch from jobs where worker_id = $1 and status = 'running'"
 _COUNT_DUE = f"""
 select count(*) from (
-    select 1 from jobs where lane = $1 and {_DUE} and due_at <= now() limit $2
+    select 1 from jobs where lane = $1 and ($3 or not off_peak) and {UNCLAIMED} and due_at <= now()
+        and not exists (select from pauses where kind = 'lane' and name = $1)
+    limit $2
 ) due
 """
 
@@ -68,11 +62,16 @@ select count(*) from (
 class Claims:
     """The claim door of the store, for one worker process."""
 
-    def __init__(self, database: Database, worker_id: UUID, render: RenderBody) -> None:
+    def __init__(
+        self, database: Database, worker_id: UUID, render: RenderBody, off_peak: Mapping[str, Hours] | None = None
+    ) -> None:
         self._database = database
         self._worker_id = worker_id
         self._render = render
+        self._off_peak = off_peak or {}
         self._suspects = Suspects()
+        self._tenants = Tenants(database)
+        self._after: dict[str, asyncpg.Record | None] = {}
         self._coalesce: Coalescer[str, Claimed | None] = Coalescer(self._flush, linger_s=0.001)
 
     async def claim(self, lane: str) -> Claimed | None:
@@ -83,11 +82,12 @@ class Claims:
         """It got on since its worker died: it was not the cause, or it is past it. Raises StoreAway."""
         async with self._database.connection() as connection:
             await connection.execute(_ACQUIT, job.id, job.epoch)
-        self.let_go(job.id)
+        self._suspects.let_go(job.id)
 
     def let_go(self, job_id: UUID) -> None:
         """This worker runs the job no more."""
         self._suspects.let_go(job_id)
+        self._tenants.let_go(job_id)
 
     async def owned(self) -> list[tuple[UUID, int]]:
         """The running jobs that stand under this worker's name, with their epochs."""
@@ -97,27 +97,48 @@ class Claims:
     async def due(self, lane: str, most: int) -> int:
         """How many jobs of the lane are due and unclaimed, counted up to `most`."""
         async with self._database.connection() as connection:
-            return int(await connection.fetchval(_COUNT_DUE, lane, most))
+            return int(await connection.fetchval(_COUNT_DUE, lane, most, self._open(lane)))
 
     async def _flush(self, lanes: Sequence[str]) -> list[Claimed | None]:
         got: dict[str, list[Claimed]] = {}
         suspects: list[UUID] = []
+        taken: list[asyncpg.Record] = []
+        await self._tenants.written()
         with self._suspects.looking() as may:
             async with self._database.transaction() as connection:
                 for lane, count in Counter(lanes).items():
                     found = await self._take(connection, lane, count, may and not suspects)
                     suspects += [row["id"] for row in found if row["suspect"]]
                     got[lane] = [_claimed(row) for row in reversed(found)]
+                    taken += found
             self._suspects.hold(suspects)
+            self._tenants.claimed(taken)
         return [got[lane].pop() if got[lane] else None for lane in lanes]
 
     async def _take(self, connection: Connection, lane: str, count: int, suspect: bool) -> list[asyncpg.Record]:
         """Up to `count` jobs of the lane, one of them on its last life where `suspect` allows it."""
-        event_ids = [ids.uuid7() for _ in range(count)]
-        found = await connection.fetch(_CLAIM, lane, count, self._worker_id, event_ids, suspect)
+        found = await self._look(connection, lane, NEAR, count, suspect)
+        self._after[lane] = found[0]["ended_at"] if found else None
+        if len(found) < count:
+            may = suspect and not any(row["suspect"] for row in found)
+            found += await self._look(connection, lane, FAR, count - len(found), may)
         hooked = [_started(row) for row in found if row["has_webhook"] and row["epoch"] == 1]
         await announce(connection, hooked, SYSTEM_CLOCK.now(), self._render)
         return found
+
+    async def _look(
+        self, connection: Connection, lane: str, look: Look, wanted: int, suspect: bool
+    ) -> list[asyncpg.Record]:
+        """Take the jobs whose turn it is, as far as the look goes."""
+        what = (lane, wanted, self._open(lane), suspect, *self._tenants.costs())
+        how_far = (look.lines, look.projects, look.jobs_each * wanted + look.jobs_besides)
+        after, event_ids = self._after.get(lane) or BEGINNING, [ids.uuid7() for _ in range(wanted)]
+        return await connection.fetch(_CLAIM, *what, *how_far, *after, self._worker_id, event_ids)
+
+    def _open(self, lane: str) -> bool:
+        """Whether jobs that wait for the lane's off-peak hours may start now."""
+        hours = self._off_peak.get(lane)
+        return hours is None or hours.open_at(SYSTEM_CLOCK.now())
 
 
 def _started(row: asyncpg.Record) -> Moved:
@@ -149,4 +170,5 @@ def _claimed(row: asyncpg.Record) -> Claimed:
         test_mode=row["test_mode"],
         has_webhook=row["has_webhook"],
         deaths=row["deaths"],
+        parent_id=row["parent_id"],
     )
