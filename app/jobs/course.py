@@ -17,14 +17,17 @@ OVER = "ended"
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One claim of the job: while it runs `ended_at` is None. A park says why (`reason`) and until when (`due_at`)."""
+    """One claim of the job, which had been due since `due_at`; `ended_at` is None while it runs.
+
+    One that ended in a park says in `reason` what the job waited for then.
+    """
 
     n: int
     status: str
+    due_at: datetime
     started_at: datetime
     ended_at: datetime | None
     reason: str | None = None
-    due_at: datetime | None = None
     error: str | None = None
     cost_nanos: int = 0
 
@@ -113,16 +116,18 @@ def _waits(course: Course) -> Iterator[OwnSpan]:
     """The time the job spent unclaimed: before its first claim, between claims, since the last one."""
     before: Claim | None = None
     for count, claim in enumerate(course.claims):
-        yield from _gap(course, before, claim.started_at, count, claim.n)
+        yield from _gap(course, before, claim.due_at, claim.started_at, count, claim.n)
         before = claim
     if before is None or (before.ended_at is not None and before.ended_at != course.ended_at):
-        yield from _gap(course, before, course.ended_at, len(course.claims), None)
+        yield from _gap(course, before, course.due_at, course.ended_at, len(course.claims), None)
 
 
-def _gap(course: Course, before: Claim | None, until: datetime | None, count: int, n: int | None) -> Iterator[OwnSpan]:
+def _gap(
+    course: Course, before: Claim | None, due_at: datetime, until: datetime | None, count: int, n: int | None
+) -> Iterator[OwnSpan]:
     """First what the job waited for, then its time in the queue."""
-    since, due_at, reason = _beginning(course, before, count)
-    if since is None or (until is not None and until <= since):
+    since, reason = _beginning(course, before, due_at)
+    if until is not None and until <= since:
         return
     within = before is not None and not _ends(before) and n in (None, before.n)
     parent = attempt_span_id(course.job_id, before.n) if before and within else course.trace.span_id
@@ -140,14 +145,11 @@ def _gap(course: Course, before: Claim | None, until: datetime | None, count: in
         yield wait(QUEUED, since, until)
 
 
-def _beginning(course: Course, before: Claim | None, count: int) -> tuple[datetime | None, datetime, str | None]:
-    """When a wait began, when the job became due again, and why it had to wait until then."""
+def _beginning(course: Course, before: Claim | None, due_at: datetime) -> tuple[datetime, str | None]:
+    """When a wait began, and why the job was not due at once."""
     if before is None:
-        first = len(course.claims) <= 1 and all(claim.due_at is None for claim in course.claims)
-        scheduled = first and course.due_at > course.created_at
-        return course.created_at, course.due_at, Reason.RUN_AT if scheduled else None
+        return course.created_at, Reason.RUN_AT
     if _retried(before):
-        # The client asked for a retry after the end; when he did is known only of the last time.
-        return course.due_at if count >= len(course.claims) - 1 else None, course.due_at, None
-    ended_at = before.ended_at or course.created_at
-    return ended_at, before.due_at or ended_at, before.reason
+        # It had ended; when the client asked for the retry, it became due.
+        return due_at, None
+    return before.ended_at or due_at, before.reason

@@ -49,7 +49,7 @@ class Export:
         if job.resumed or not moved.status.terminal or not self._tracing.exporting:
             self.ended([moved])
             return
-        claim = Claim(job.attempt, moved.status, job.claimed_at, now, error=error)
+        claim = Claim(job.attempt, moved.status, job.due_at, job.claimed_at, now, error=error)
         course = Course(
             job.id, job.workflow, moved.status, None, error, job.created_at, job.due_at, now, job.trace, (claim,)
         )

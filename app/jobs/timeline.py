@@ -37,15 +37,18 @@ def course_of(found: TraceRows) -> Course:
     job = found.job
     claims = [
         Claim(
-            row["n"], row["status"], row["started_at"], row["ended_at"], row["reason"], row["due_at"],
-            row["error_code"], row["cost_nanos"],
+            row["n"], row["status"], row["due_at"] or row["started_at"], row["started_at"], row["ended_at"],
+            row["reason"], row["error_code"], row["cost_nanos"],
         )
         for row in found.claims
     ]  # fmt: skip
     error = job.error.code if job.error else None
     if job.claimed_at is not None and claimed_now(job.claimed_at, found.claims):
         cost = job.attempts[-1].cost_nanos if job.attempts else 0
-        claims.append(Claim(job.attempt, job.status, job.claimed_at, job.ended_at, error=error, cost_nanos=cost))
+        claim = Claim(
+            job.attempt, job.status, job.due_at, job.claimed_at, job.ended_at, error=error, cost_nanos=cost
+        )  # fmt: skip
+        claims.append(claim)
     return Course(
         job.id, job.workflow, job.status, job.reason, error, job.created_at, job.due_at, job.ended_at, job.trace,
         tuple(claims),

@@ -66,10 +66,11 @@ where id in (
 """
 _KEEP_ATTEMPT = """
 insert into attempts (
-    job_id, n, epoch, status, error_class, error_code, error_detail, error_step, cost_nanos, started_at, ended_at
+    job_id, n, epoch, status, error_class, error_code, error_detail, error_step, cost_nanos, started_at, ended_at,
+    due_at
 )
 select id, attempt, epoch, status, error_class, error_code, error_detail, error_step, attempt_cost_nanos, claimed_at,
-    coalesce(ended_at, clock_timestamp())
+    coalesce(ended_at, clock_timestamp()), due_at
 from jobs where id = any($1::uuid[]) and claimed_at is not null
 on conflict do nothing
 """
@@ -95,10 +96,10 @@ with lost as (
     order by id for update skip locked
 ), kept as (
     insert into attempts (
-        job_id, n, epoch, status, error_class, error_code, error_detail, cost_nanos, started_at, ended_at
+        job_id, n, epoch, status, error_class, error_code, error_detail, cost_nanos, started_at, ended_at, due_at
     )
     select j.id, j.attempt, j.epoch, 'lost', 'system', 'worker_lost', 'The worker was lost.', 0, j.claimed_at,
-        clock_timestamp()
+        clock_timestamp(), j.due_at
     from jobs j join lost on lost.id = j.id where $2 and cardinality(lost.deaths) < {_DEATHS}
         and not j.cancel_requested
 )

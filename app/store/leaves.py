@@ -94,7 +94,7 @@ with given as (
     )
     select j.id, j.attempt, j.epoch, case when g.charged then 'failed' else '{rows.PARKED}' end, g.error_class,
         g.error_code, g.error_detail, g.error_step, g.attempt_cost_nanos, j.claimed_at, clock_timestamp(), g.reason,
-        g.due_at
+        j.due_at
     from jobs j join owned o on o.id = j.id join given g on g.id = o.id and g.epoch = o.epoch
     where g.charged or (g.due_at is not null and j.epoch < {_MOST_EPOCHS})
 ), moved as (

@@ -1,4 +1,4 @@
-"""A park leaves a row among the attempts, so that a timeline knows every wait: why, and until when."""
+"""A park leaves a row among the attempts, so that a timeline knows every wait: why it was, and when it was over."""
 
 from alembic import op
 
