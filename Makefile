@@ -39,9 +39,11 @@ check: lint test ## everything that CI runs
 data: .venv ## fetch the human-rated reviews into data/, once
 	@$(BIN)/python -m app demo --fetch-only
 
-lock: .venv ## write requirements.lock again from pyproject.toml; ARGS=--upgrade takes newer versions
+lock: .venv ## write the lock files again from pyproject.toml; ARGS=--upgrade takes newer versions
 	$(BIN)/uv pip compile --quiet --no-header --generate-hashes --python-version 3.11 \
 		--extra local --extra workflows --group dev $(ARGS) pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --quiet --no-header --generate-hashes --python-version 3.11 \
+		--extra workflows --constraint requirements.lock pyproject.toml -o requirements-run.lock
 
 clean: ## remove the environment, caches, fetched data and the data of `laneway up`
 	rm -rf .venv .laneway data build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis \

@@ -44,9 +44,9 @@ class Layout:
         return httpx.Client(base_url=self.proxy.url, headers=headers, timeout=30, trust_env=False)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def layout() -> Iterator[Layout]:
-    """Everything serves; the schema is made by the command, as the compose file does it."""
+    """Everything serves, and does again when a test ends; the schema is made by the command, as the compose file does it."""
     with open_folder() as folder, running_stack(folder) as stack:
         migrate = [sys.executable, "-m", "app", "migrate"]
         subprocess.run(migrate, cwd=ROOT, env=stack.environment, check=True, capture_output=True)

@@ -48,6 +48,9 @@ class Load:
             except httpx.TransportError as error:
                 self.broken.append(repr(error))
                 continue
+            if answer.status_code == 503:
+                self.broken.append(answer.text)
+                continue
             assert answer.status_code == 202, answer.text
             self.jobs.append(answer.json()["id"])
             return
@@ -130,3 +133,5 @@ def test_a_second_signal_ends_the_notice(layout: Layout) -> None:
     assert process.poll() is None
     process.send_signal(signal.SIGTERM)
     assert process.wait(20) == 0
+    layout.start_api("api-2")
+    layout.in_rotation("api-1", "api-2")
