@@ -18,8 +18,8 @@ from tests.conformance.client_suite import OPEN_SCHEMA, SCHEMA, ClientSuite, Con
 
 
 def _client(http: httpx.AsyncClient, base_url: str, key: str | None = None) -> AnthropicClient:
-    secret = SecretStr(key) if key else None
-    return AnthropicClient("main", ProviderSettings(dialect="anthropic", base_url=base_url, api_key=secret), http)
+    settings = ProviderSettings(dialect="anthropic", base_url=base_url)
+    return AnthropicClient("main", settings.model_copy(update={"api_key": SecretStr(key) if key else None}), http)
 
 
 class TestAnthropic(ClientSuite):

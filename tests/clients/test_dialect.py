@@ -8,20 +8,22 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from app.clients.anthropic import AnthropicClient
 from app.clients.dialect import build_clients
 from app.clients.openai import OpenAIClient
 from app.settings import ConfigurationError, ProviderSettings, Settings
 
 
 def _settings(**provider: Any) -> Settings:
-    given = {"dialect": "openai", "base_url": "http://127.0.0.1:9/v1", **provider}
-    return Settings(providers={"main": ProviderSettings(**given)})
+    read = ProviderSettings(dialect="openai", base_url="http://127.0.0.1:9/v1")
+    return Settings(providers={"main": read.model_copy(update=provider)})
 
 
 async def test_a_client_for_each_provider(http: httpx.AsyncClient) -> None:
-    clients = build_clients(_settings(), http)
-    assert list(clients) == ["main"]
-    assert isinstance(clients["main"], OpenAIClient)
+    for dialect, kind in (("openai", OpenAIClient), ("anthropic", AnthropicClient)):
+        clients = build_clients(_settings(dialect=dialect), http)
+        assert list(clients) == ["main"]
+        assert isinstance(clients["main"], kind)
 
 
 async def test_the_simulated_provider_has_one_wherever_it_runs(http: httpx.AsyncClient) -> None:

@@ -17,8 +17,8 @@ from tests.conformance.client_suite import SCHEMA, ClientSuite, Connect, fault_o
 
 
 def _client(http: httpx.AsyncClient, base_url: str, key: str | None = None) -> OpenAIClient:
-    secret = SecretStr(key) if key else None
-    return OpenAIClient("main", ProviderSettings(dialect="openai", base_url=base_url, api_key=secret), http)
+    settings = ProviderSettings(dialect="openai", base_url=base_url)
+    return OpenAIClient("main", settings.model_copy(update={"api_key": SecretStr(key) if key else None}), http)
 
 
 class TestOpenAI(ClientSuite):

@@ -44,10 +44,10 @@ def request(content: str = "hello", **changes: Any) -> ModelRequest:
 def settings_for(*base_urls: str, key: str | None = None, dialect: Dialect = "openai", **gateway: Any) -> Settings:
     """Settings whose alias `small` is a ladder of these addresses, named main, backup1 and so on."""
     names = ["main", *(f"backup{n}" for n in range(1, len(base_urls)))]
-    secret = SecretStr(key) if key else None
+    secret = {"api_key": SecretStr(key) if key else None}
     pools = {"mini": PoolSettings(models=["mini-1"], max_in_flight=10)}
     providers = {
-        name: ProviderSettings(dialect=dialect, base_url=base_url, api_key=secret, pools=pools)
+        name: ProviderSettings(dialect=dialect, base_url=base_url, pools=pools).model_copy(update=secret)
         for name, base_url in zip(names, base_urls, strict=True)
     }
     ladder = [LadderTarget(provider=name, model="mini-1") for name in names]
