@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, Field, model_validator
 
 from app.workflows.document import Kind, decoded_file, from_file, from_text
 from app.workflows.item import defused, item
-from app.workflows.pieces import groups, head, split
+from app.workflows.pieces import calls, groups, head, split
 from laneway import Context, Policy, ProcessingError, workflow
 
 # No tokenizer is asked: three UTF-8 bytes a token is below what today's models make of any common script, so that a
@@ -102,6 +102,30 @@ def room_for(document: Document) -> Room:
     return Room(document.context_tokens * TOKEN_BYTES - frame - summary, summary)
 
 
+@dataclass(slots=True)
+class Work:
+    """The calls of one job: how many there will be, and how many are done."""
+
+    ctx: Context
+    calls: int
+    done: int = 0
+
+    async def ask_all(self, name: str, prompts: dict[int, str]) -> list[str]:
+        """The answers, in order; a few questions at a time."""
+        places = asyncio.Semaphore(_AT_ONCE)
+
+        async def one(key: int, prompt: str) -> str:
+            async with places:
+                answer = await self.ctx.ask(name, model="small", prompt=prompt, key=key, policy=_PATIENT)
+            if not answer.strip():
+                raise ProcessingError("the model gave an empty summary", code="output_invalid")
+            self.done += 1
+            self.ctx.progress(100 * self.done // self.calls, name)
+            return answer.strip()
+
+        return list(await self.ctx.gather(*(one(key, prompt) for key, prompt in prompts.items())))
+
+
 @workflow("summarize-document", version="1", lane="standard", sla="5m", timeout="30m")
 async def summarize_document(ctx: Context, document: Document) -> Summary:
     """Summarizes a PDF, a Word document (.docx) or a plain text, with the fewest model calls that its length allows.
@@ -110,21 +134,18 @@ async def summarize_document(ctx: Context, document: Document) -> Summary:
     """
     room = room_for(document)
     reading = await ctx.step("read", read, document.content_base64, document.text, room.text)
-    ctx.progress(5, "read")
     count = len(reading.pieces)
+    work = Work(ctx, calls(count, room.fan_in))
     prompts = [
         _filled(_PART if count > 1 else _ONE, document, item(piece), n=n, count=count)
         for n, piece in enumerate(reading.pieces, 1)
     ]
-    parts = await _ask_all(ctx, "summarize", dict(enumerate(prompts, 1)))
-    calls, turn = count, 0
+    parts, turn = await work.ask_all("summarize", dict(enumerate(prompts, 1))), 0
     while len(parts) > 1:
         turn += 1
-        ctx.progress(50, "combine")
-        parts, asked = await _combine(ctx, document, room, parts, turn)
-        calls += asked
+        parts = await _combine(work, document, room, parts, turn)
     figures = reading.model_dump(exclude={"pieces"})
-    return Summary(summary=parts[0], chunks=count, calls=calls, **figures)
+    return Summary(summary=parts[0], chunks=count, calls=work.calls, **figures)
 
 
 def read(content_base64: str | None, text: str | None, piece_bytes: int) -> Reading:
@@ -139,29 +160,13 @@ def read(content_base64: str | None, text: str | None, piece_bytes: int) -> Read
     )
 
 
-async def _combine(
-    ctx: Context, document: Document, room: Room, parts: Sequence[str], turn: int
-) -> tuple[list[str], int]:
-    """The parts after one round, and how many calls that took. A group of one stays as it is."""
+async def _combine(work: Work, document: Document, room: Room, parts: Sequence[str], turn: int) -> list[str]:
+    """The parts after one round. A group of one stays as it is."""
     short = [head(defused(part), room.summary) for part in parts]
     rounds = groups(short, room.fan_in)
     prompts = {n: _filled(_ALL, document, item("\n\n".join(group))) for n, group in enumerate(rounds) if len(group) > 1}
-    answers = iter(await _ask_all(ctx, f"combine-{turn}", prompts))
-    return [next(answers) if len(group) > 1 else group[0] for group in rounds], len(prompts)
-
-
-async def _ask_all(ctx: Context, name: str, prompts: dict[int, str]) -> list[str]:
-    """The answers, in order; a few questions at a time."""
-    places = asyncio.Semaphore(_AT_ONCE)
-
-    async def one(key: int, prompt: str) -> str:
-        async with places:
-            answer = await ctx.ask(name, model="small", prompt=prompt, key=key, policy=_PATIENT)
-        if not answer.strip():
-            raise ProcessingError("the model gave an empty summary", code="output_invalid")
-        return answer.strip()
-
-    return list(await ctx.gather(*(one(key, prompt) for key, prompt in prompts.items())))
+    answers = iter(await work.ask_all(f"combine-{turn}", prompts))
+    return [next(answers) if len(group) > 1 else group[0] for group in rounds]
 
 
 def _filled(prompt: str, document: Document, text: str, **more: int) -> str:

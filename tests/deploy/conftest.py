@@ -46,7 +46,7 @@ class Layout:
 
 @pytest.fixture(scope="session")
 def layout() -> Iterator[Layout]:
-    """Everything serves, and does again when a test ends; the schema is made by the command, as the compose file does it."""
+    """Everything serves, and again when a test ends; the command makes the schema, as in the compose file."""
     with open_folder() as folder, running_stack(folder) as stack:
         migrate = [sys.executable, "-m", "app", "migrate"]
         subprocess.run(migrate, cwd=ROOT, env=stack.environment, check=True, capture_output=True)
