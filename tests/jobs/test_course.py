@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.domain import ids
@@ -63,6 +63,7 @@ def end_of(span: OwnSpan) -> datetime:
     return span.ended_at or datetime.max.replace(tzinfo=UTC)
 
 
+@settings(deadline=None)
 @given(courses())
 def test_each_span_is_there_once_and_lies_within_its_parent(course: Course) -> None:
     spans = own_spans(course)
@@ -78,6 +79,7 @@ def test_each_span_is_there_once_and_lies_within_its_parent(course: Course) -> N
         assert all(span.ended_at is not None for span in spans)
 
 
+@settings(deadline=None)
 @given(courses())
 def test_attempts_are_numbered_and_each_begins_with_its_first_claim(course: Course) -> None:
     attempts = [span for span in own_spans(course) if span.kind == "attempt"]
@@ -88,6 +90,7 @@ def test_attempts_are_numbered_and_each_begins_with_its_first_claim(course: Cour
         assert span.claims == len([claim for claim in course.claims if claim.n <= (span.n or 0)])
 
 
+@settings(deadline=None)
 @given(courses())
 def test_waits_and_claims_make_up_the_whole_time(course: Course) -> None:
     retried = any(claim.status == "failed" and claim.reason is None for claim in course.claims)
@@ -103,6 +106,7 @@ def test_waits_and_claims_make_up_the_whole_time(course: Course) -> None:
     assert at == course.ended_at
 
 
+@settings(deadline=None)
 @given(courses())
 def test_what_was_sent_at_an_earlier_end_is_not_sent_again_but_the_job(course: Course) -> None:
     if course.ended_at is None:

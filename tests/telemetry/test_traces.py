@@ -7,7 +7,7 @@ import socket
 import time
 from datetime import UTC, datetime, timedelta
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
@@ -57,6 +57,7 @@ def expected(header: str) -> tuple[str, str] | None:
     return (match[2], match[3]) if match[2].strip("0") and match[3].strip("0") else None
 
 
+@settings(deadline=None)
 @given(headers | bent_headers() | st.text(max_size=80))
 def test_a_job_hangs_below_a_well_formed_traceparent_and_begins_a_trace_otherwise(header: str) -> None:
     place, wanted = root(header), expected(header)
@@ -73,6 +74,7 @@ def test_without_a_header_each_job_has_a_trace_of_its_own() -> None:
     assert root("x" * 100_000).parent_span_id is None
 
 
+@settings(deadline=None)
 @given(text_of(32).filter(lambda t: t.strip("0")), text_of(16).filter(lambda t: t.strip("0")))
 def test_a_child_and_another_service_hang_below_the_same_span(trace_id: str, span_id: str) -> None:
     parent = TraceContext(trace_id, span_id, "00f067aa0ba902b7")
