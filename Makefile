@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-builtin-rules
-.PHONY: help .venv demo test lint check data lock clean
+.PHONY: help .venv demo test test-long lint check data lock clean
 
 # The Python that makes the environment: the first of these that is 3.11 or newer.
 PYTHONS ?= python3 python3.11 python3.12 python3.13 python3.14
@@ -17,15 +17,18 @@ LOCKED := .venv/.locked-$(WANTED)
 INSTALLED := .venv/.installed-$(WANTED)-$(PROJECT)
 
 help: ## list the commands
-	@grep -hE '^[a-z.]+:.*## ' Makefile | sed -E 's/^([a-z.]+):.*## /\1\t/' | awk -F'\t' '{ printf "  make %-7s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z.-]+:.*## ' Makefile | sed -E 's/^([a-z.-]+):.*## /\1\t/' | awk -F'\t' '{ printf "  make %-9s %s\n", $$1, $$2 }'
 
 .venv: $(INSTALLED) ## the environment, from requirements.lock with its hashes; nothing to do when it is up to date
 
 demo: .venv ## the whole stack and 3,708 real reviews through it; KEEP=1 leaves it serving
 	@$(BIN)/python -m app demo $(if $(filter-out 0,$(KEEP)),--keep)
 
-test: .venv ## all tests
+test: .venv ## all tests but those that take minutes
 	@$(BIN)/python -m pytest $(ARGS)
+
+test-long: .venv ## the tests that take minutes
+	@$(BIN)/python -m pytest -m slow $(ARGS)
 
 lint: .venv ## format, lint, types, import contract
 	@failed=0; \
