@@ -220,6 +220,7 @@ async def test_the_cap_holds_over_workers_and_cancellation(new_gateway: NewGatew
     canceled = [call for call in calls if call.error_code == "canceled"]
     assert {call.outcome for call in canceled} == {"failed"}
     # Every slot is free again: ten calls go at once.
+    provider.set_faults(latency="fixed(600)")
     provider.clear_calls()
     await asyncio.gather(*(gateways[n % 3].complete(request(f"again {n}"), calls.append) for n in range(10)))
     assert provider.stats()["max_in_flight_seen"] == 10
