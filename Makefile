@@ -25,7 +25,7 @@ demo: .venv ## the whole stack and 3,708 real reviews through it; KEEP=1 leaves 
 	@$(BIN)/python -m app demo $(if $(filter-out 0,$(KEEP)),--keep)
 
 test: .venv ## all tests but those that take minutes
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 test-long: .venv ## the tests that take minutes
 	@$(BIN)/python -m pytest -m slow $(ARGS)
