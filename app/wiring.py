@@ -164,7 +164,7 @@ def _runtime(
         heart=heart,
         recover=Recover(database, controls, workers, deliveries, ring, wake, heart, export, cascade, clock, interval_s),
         backlog=backlog,
-        submit=Submit(Submissions(database), reads, backlog, ring, clock),
+        submit=Submit(Submissions(database), reads, backlog, ring, clock, settings.off_peak_hours),
         wait=Wait(reads, wake, clock),
         control=Control(controls, ring, wake, export),
         latency=Latency(reads, clock),
@@ -186,7 +186,7 @@ async def open_worker(runtime: Runtime) -> AsyncIterator[WorkerRuntime]:
         limiter = Limiter(runtime.redis, clock)
         stack.push_async_callback(limiter.close)
         gateway = Gateway(settings, build_clients(settings, http, clock), limiter, Prices(settings), clock, tracing)
-        claims = Claims(runtime.database, runtime.process_id, runtime.render)
+        claims = Claims(runtime.database, runtime.process_id, runtime.render, settings.off_peak_hours)
         progress = Progress(runtime.controls, runtime.wake, clock)
         run = Run(
             RunParts(

@@ -180,6 +180,8 @@ class NewJob:
     webhook: JobWebhook | None = None
     test_mode: bool = False
     simulated: bool = False
+    off_peak: bool = False
+    ordering_key: str | None = None
 
 
 Said = tuple[int, str | None]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -12,10 +13,12 @@ from app.domain import canonical, ids
 from app.domain.clock import Clock
 from app.domain.crash import crash_here
 from app.domain.errors import FieldError, Problem
+from app.domain.hours import Hours
 from app.domain.job import NO_USAGE, Job, JobWebhook, NewJob, Reason, Status, TraceContext
 from app.engine.workflow import Workflow
 from app.jobs.backlog import Backlog
 from app.jobs.check import validated
+from app.jobs.start import start_of
 from app.store.reads import Reads
 from app.store.submissions import IdempotencyKey, Outcome, Submission, Submissions, Submitted
 
@@ -56,6 +59,8 @@ class SubmitRequest:
     metadata: dict[str, str] = field(default_factory=dict)
     webhook: JobWebhook | None = None
     idempotency: IdempotencyKey | None = None
+    off_peak: bool | None = None
+    ordering_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +74,12 @@ class Accepted:
 class Submit:
     """The submit verb."""
 
-    def __init__(self, submissions: Submissions, reads: Reads, backlog: Backlog, ring: Ring, clock: Clock) -> None:
+    def __init__(
+        self, submissions: Submissions, reads: Reads, backlog: Backlog, ring: Ring, clock: Clock,
+        hours: Mapping[str, Hours],
+    ) -> None:  # fmt: skip
         self._submissions = submissions
+        self._hours = hours
         self._reads = reads
         self._backlog = backlog
         self._ring = ring
@@ -83,9 +92,12 @@ class Submit:
         result = repeated or await self._submissions.submit(submission)
         if result.outcome is Outcome.CREATED:
             crash_here("submit.committed")
-            if submission.job.status is Status.QUEUED:
-                self._ring.ring(submission.job.lane)
-            return Accepted(_fresh(submission.job), result.outcome)
+            job = submission.job
+            if result.behind:
+                job = replace(job, status=Status.QUEUED, reason=Reason.ORDERING)
+            elif job.status is Status.QUEUED:
+                self._ring.ring(job.lane)
+            return Accepted(_fresh(job), result.outcome)
         return await self._earlier(request, result)
 
     async def repeated(self, project_id: UUID, key: IdempotencyKey) -> Accepted | None:
@@ -94,7 +106,7 @@ class Submit:
         return await self._answer(project_id, found) if found else None
 
     def _submission(self, request: SubmitRequest) -> Submission:
-        job = new_job(request, self._clock.now())
+        job = new_job(request, self._clock.now(), self._hours)
         dedupe = request.dedupe
         return Submission(job, request.idempotency, dedupe.within_s if dedupe else None)
 
@@ -129,12 +141,11 @@ def key_reused() -> Problem:
     return Problem("idempotency_key_reused", "This Idempotency-Key came with another body: use a new key.")
 
 
-def new_job(request: SubmitRequest, now: datetime) -> NewJob:
-    """The record of a validated submission. Raises Problem that names the field."""
-    workflow = request.workflow
+def new_job(request: SubmitRequest, now: datetime, hours: Mapping[str, Hours]) -> NewJob:
+    """The record of a validated submission; `hours` are off-peak hours by lane. Raises Problem that names the field."""
+    workflow, lane = request.workflow, _lane(request)
     body = validated(workflow, request.input)
-    due_at = request.run_at or now
-    later = due_at > now
+    start = start_of(now, request.run_at, lane, request.off_peak, hours)
     retain_s = request.retain_s or workflow.retain_s
     return NewJob(
         id=ids.uuid7(),
@@ -142,19 +153,19 @@ def new_job(request: SubmitRequest, now: datetime) -> NewJob:
         key_id=request.key_id,
         workflow=workflow.name,
         version=workflow.version,
-        lane=_lane(request),
+        lane=lane,
         priority=request.priority,
-        status=Status.SCHEDULED if later else Status.QUEUED,
-        reason=Reason.RUN_AT if later else None,
-        due_at=due_at,
+        status=start.status,
+        reason=start.reason,
+        due_at=start.due_at,
         input=body,
         trace=request.trace,
         created_at=now,
         expires_at=now + timedelta(seconds=retain_s),
         start_within_s=request.start_within_s,
         finish_within_s=request.finish_within_s,
-        start_by=_after(due_at, request.start_within_s),
-        finish_by=_after(due_at, request.finish_within_s),
+        start_by=_after(start.due_at, request.start_within_s),
+        finish_by=_after(start.due_at, request.finish_within_s),
         retain_s=retain_s,
         max_cost_nanos=_lowest(request.max_cost_nanos, workflow.max_cost_nanos),
         content_hash=_content_hash(request, body),
@@ -164,6 +175,8 @@ def new_job(request: SubmitRequest, now: datetime) -> NewJob:
         webhook=request.webhook,
         test_mode=request.test_mode,
         simulated=request.simulated,
+        off_peak=start.off_peak,
+        ordering_key=request.ordering_key,
     )
 
 

@@ -98,6 +98,9 @@ class SubmitBody(Body):
     lane: Annotated[
         Literal["interactive", "standard", "bulk"] | None, Field(description="May be lowered, never raised.")
     ] = None
+    off_peak: Annotated[
+        bool | None, Field(strict=True, description="Wait for off-peak hours, or not. Default: as the lane does.")
+    ] = None
     on_disconnect: Annotated[
         Literal["continue", "demote", "cancel"] | None, Field(description="When a waiting client leaves.")
     ] = None
@@ -107,6 +110,9 @@ class SubmitBody(Body):
     retain_for: Annotated[Duration | None, Field(description="How long the ended job is kept.")] = None
     max_cost_usd: Annotated[Decimal | None, Field(ge=0, max_digits=18, decimal_places=9)] = None
     dedupe: DedupeBody | None = None
+    ordering_key: Annotated[
+        Plain | None, Field(min_length=1, max_length=255, description="Jobs of one key run one after the other.")
+    ] = None
     tags: Annotated[list[Tag], Field(max_length=50)] = []
     metadata: Annotated[dict[MetadataKey, MetadataValue], Field(max_length=50)] = {}
 

@@ -64,7 +64,7 @@ async def dry_run(request: Request, runtime: Runtime, key: ApiKey, workflow: Wor
     errors: list[dict[str, str]] = []
     try:
         body = parse(SubmitBody, raw)
-        new_job(await _submit_request(request, runtime, key, workflow, body, raw), runtime.clock.now())
+        new_job(await _submit_request(request, runtime, key, workflow, body, raw), runtime.clock.now(), {})
     except Problem as refused:
         if not refused.errors:
             raise
@@ -115,6 +115,8 @@ async def _submit_request(
         metadata=body.metadata,
         webhook=await _webhook(runtime, key, body.webhook) if body.webhook else None,
         idempotency=idempotency_of(request, raw),
+        off_peak=body.off_peak,
+        ordering_key=body.ordering_key,
     )
 
 

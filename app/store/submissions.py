@@ -43,10 +43,14 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """The job that answers the submission: the new one, or the earlier one it repeats."""
+    """The job that answers the submission: the new one, or the earlier one it repeats.
+
+    `behind`: the new one is not the first of its ordering key.
+    """
 
     job_id: UUID
     outcome: Outcome
+    behind: bool = False
 
 
 _KEYS = """
@@ -77,11 +81,12 @@ with new as (
         $10::timestamptz[], $11::timestamptz[], $12::timestamptz[], $13::real[], $14::real[], $15::real[],
         $16::timestamptz[], $17::timestamptz[], $18::uuid[], $19::bytea[], $20::bytea[], $21::bigint[], $22::text[],
         $23::text[], $24::text[], $25::text[], $26::text[], $27::text[], $28::bool[], $29::bool[], $30::bool[],
-        $31::uuid[]
+        $31::uuid[], $32::bool[], $33::text[]
     ) as n (
         id, project_id, key_id, workflow, version, lane, priority, status, reason, due_at, created_at, expires_at,
         retain_s, start_within_s, finish_within_s, finish_by, expire_by, input_id, body, content_hash, max_cost_nanos,
-        trace_id, span_id, parent_span_id, on_disconnect, tags, metadata, has_webhook, test_mode, simulated, event_id
+        trace_id, span_id, parent_span_id, on_disconnect, tags, metadata, has_webhook, test_mode, simulated, event_id,
+        off_peak, ordering_key
     )
 ), stored as (
     insert into payloads (id, job_id, body) select input_id, id, body from new
@@ -92,14 +97,23 @@ with new as (
 insert into jobs (
     id, project_id, key_id, workflow, version, lane, priority, status, reason, due_at, created_at, expires_at,
     retain_s, start_within_s, finish_within_s, finish_by, expire_by, input_id, content_hash, max_cost_nanos,
-    trace_id, span_id, parent_span_id, on_disconnect, tags, metadata, has_webhook, test_mode, simulated
+    trace_id, span_id, parent_span_id, on_disconnect, tags, metadata, has_webhook, test_mode, simulated, off_peak,
+    ordering_key
 )
 select id, project_id, key_id, workflow, version, lane, priority, status, reason,
     case when status = 'queued' then least(due_at, clock_timestamp()) else due_at end, created_at, expires_at,
     retain_s, start_within_s, finish_within_s, finish_by, expire_by, input_id, content_hash, max_cost_nanos,
-    trace_id, span_id, parent_span_id, on_disconnect, tags::jsonb, metadata::jsonb, has_webhook, test_mode, simulated
+    trace_id, span_id, parent_span_id, on_disconnect, tags::jsonb, metadata::jsonb, has_webhook, test_mode, simulated,
+    off_peak, ordering_key
 from new
 """
+# In one order, so that two flushes cannot deadlock; the trigger ordering_join then finds its locks taken.
+_LOCK_LINES = """
+select pg_advisory_xact_lock(number) from (
+    select distinct ordering_number(p, k) as number from unnest($1::uuid[], $2::text[]) as u (p, k) order by 1
+) locks
+"""
+_BEHIND = "select id from jobs where id = any($1::uuid[]) and reason = 'ordering'"
 _HOOKS = "insert into job_webhooks (job_id, url, events, secret) values ($1, $2, $3, $4)"
 
 
@@ -136,9 +150,8 @@ class Submissions:
             await _settle_keys(connection, batch, results)
             await _settle_equals(connection, [s for s in batch if s.job.id not in results], results)
             new = [s.job for s in batch if s.job.id not in results]
-            if new:
-                await _insert(connection, new)
-        return [results.get(s.job.id) or Submitted(s.job.id, Outcome.CREATED) for s in batch]
+            behind = await _insert(connection, new) if new else set()
+        return [results.get(s.job.id) or Submitted(s.job.id, Outcome.CREATED, s.job.id in behind) for s in batch]
 
 
 async def _settle_keys(connection: Connection, batch: Sequence[Submission], results: dict[UUID, Submitted]) -> None:
@@ -199,11 +212,17 @@ def _lock_number(job: NewJob) -> int:
     return int.from_bytes((job.content_hash or b"")[:8].ljust(8, b"\0"), signed=True)
 
 
-async def _insert(connection: Connection, jobs: Sequence[NewJob]) -> None:
+async def _insert(connection: Connection, jobs: Sequence[NewJob]) -> set[UUID]:
+    """Write them; those that stand behind another of their ordering key."""
+    keyed = [(job.project_id, job.ordering_key) for job in jobs if job.ordering_key is not None]
+    if keyed:
+        await connection.execute(_LOCK_LINES, *map(list, zip(*keyed, strict=True)))
     await connection.execute(_INSERT, *map(list, zip(*(_columns(job) for job in jobs), strict=True)))
     hooks = [(job.id, job.webhook.url, list(job.webhook.events), job.webhook.secret) for job in jobs if job.webhook]
     if hooks:
         await connection.executemany(_HOOKS, hooks)
+    found = await connection.fetch(_BEHIND, [job.id for job in jobs]) if keyed else []
+    return {row["id"] for row in found}
 
 
 def _columns(job: NewJob) -> tuple[object, ...]:
@@ -240,4 +259,6 @@ def _columns(job: NewJob) -> tuple[object, ...]:
         job.test_mode,
         job.simulated,
         ids.uuid7(),
+        job.off_peak,
+        job.ordering_key,
     )
