@@ -86,6 +86,8 @@ class Tracing:
             last = threading.Thread(target=self._processor.shutdown, daemon=True)
             last.start()
             last.join(_CLOSE_S)
+            if last.is_alive():
+                self._processor.span_exporter.shutdown()
 
 
 class _Bare(SpanProcessor):

@@ -14,7 +14,7 @@ from app.jobs.course import Claim, Course, OwnSpan, new_spans, own_spans
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 JOB = ids.uuid7()
-END = "end"
+PLACE = TraceContext(ids.trace_id(), ids.span_id(), ids.span_id())
 # How a claim may end: a park that charges nothing, one that ends the attempt, the worker's death, the end of the job
 # with a retry by the client after it.
 ENDINGS = st.sampled_from(["sleep", "rate_limit", "retry", "lost", "failed"])
@@ -54,8 +54,7 @@ def _now(draw: st.DrawFn, now: datetime, n: int, due_at: datetime, claims: list[
         claims.append(Claim(n, status, due_at, started_at, ended_at))
     if state == "canceled while waiting":
         status, ended_at = Status.CANCELED, now + timedelta(seconds=draw(SECONDS))
-    place = TraceContext(ids.trace_id(), ids.span_id(), ids.span_id())
-    return Course(JOB, "w", status, None, None, START, due_at, ended_at, place, tuple(claims))
+    return Course(JOB, "w", status, None, None, START, due_at, ended_at, PLACE, tuple(claims))
 
 
 def end_of(span: OwnSpan) -> datetime:
@@ -129,9 +128,8 @@ def test_a_cancel_in_a_park_that_the_client_retries_is_no_claim_of_its_own() -> 
     parked = Claim(1, "parked", START, START + second, START + 2 * second, "sleep")
     canceled = Claim(1, "canceled", START + 9 * second, START + second, START + 3 * second)
     again = Claim(2, "succeeded", START + 5 * second, START + 6 * second, START + 7 * second)
-    place = TraceContext(ids.trace_id(), ids.span_id())
     claims = (parked, canceled, again)
-    course = Course(JOB, "w", Status.SUCCEEDED, None, None, START, again.due_at, again.ended_at, place, claims)
+    course = Course(JOB, "w", Status.SUCCEEDED, None, None, START, again.due_at, again.ended_at, PLACE, claims)
     shown = [
         (span.kind, span.name, (span.started_at - START).seconds, ((span.ended_at or START) - START).seconds)
         for span in own_spans(course)

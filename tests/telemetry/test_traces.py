@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -19,6 +20,7 @@ from app.domain.job import TraceContext
 from app.settings import TelemetrySettings
 from app.telemetry import names
 from app.telemetry.traces import SpanRecord, Tracing, child, export_to, open_tracing, root
+from tests.stack import until
 from tests.telemetry.collector import collector
 
 HEX = "0123456789abcdef"
@@ -143,6 +145,7 @@ def test_a_collector_that_never_answers_slows_nothing_and_holds_the_end_for_two_
         emitted = time.monotonic()
         tracing.close()
         closed = time.monotonic()
+    until(lambda: "OtelBatchSpanRecordProcessor" not in {thread.name for thread in threading.enumerate()})
     assert emitted - began < 3
     assert 1 < closed - emitted < 4
 
