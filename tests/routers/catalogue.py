@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 from typing import Literal
 
 from pydantic import BaseModel
@@ -43,6 +45,27 @@ async def fading_2(ctx: Context, number: Number) -> Number:
 async def pets(ctx: Context, given: Pets) -> list[Pets]:
     """Nested shapes in and out."""
     return [given]
+
+
+class Door(BaseModel):
+    """A file; the work is done when it exists."""
+
+    path: str
+
+
+@workflow("gated", version="1")
+async def gated(ctx: Context, door: Door) -> Number:
+    """Runs until a test lets it end."""
+    return Number(n=await ctx.step("wait", opened, door.path))
+
+
+async def opened(path: str) -> int:
+    """Wait a minute for the file."""
+    for _ in range(2000):
+        if await asyncio.to_thread(os.path.exists, path):
+            break
+        await asyncio.sleep(0.03)
+    return 1
 
 
 @workflow("asks-again", version="1")

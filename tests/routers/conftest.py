@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.routers.support import Database, Keys
+from tests.routers.support import Keys, close
 from tests.stack import Stack, running_stack
 from tests.supervise.embedded import open_folder
 
@@ -27,7 +27,7 @@ def stack(folder: Path) -> Iterator[Stack]:
         made.start_worker("standard,bulk,delivery")
         made.start_api()
         yield made
-        Database.forget(made)
+        close(made)
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 from uuid import uuid4
 
@@ -42,6 +43,28 @@ def problem(response: httpx.Response, code: str, pointer: str | None = None) -> 
         assert (pointer, code) in [(error["pointer"], error["code"]) for error in body["errors"]], body
         assert all(error["detail"] for error in body["errors"])
     return body
+
+
+_nobodies: dict[str, httpx.Client] = {}
+
+
+def nobody(stack: Stack) -> httpx.Client:
+    """A client that sends no key of its own; opening one each time is slow."""
+    if stack.url not in _nobodies:
+        _nobodies[stack.url] = httpx.Client(base_url=stack.url, timeout=90, trust_env=False)
+    return _nobodies[stack.url]
+
+
+def alone(stack: Stack, path: str, **request: Any) -> httpx.Response:
+    """A POST on a connection of its own: for threads."""
+    return httpx.post(stack.url + path, timeout=90, trust_env=False, verify=False, **request)
+
+
+def close(stack: Stack) -> None:
+    """What was opened for this stack."""
+    Database.forget(stack)
+    if client := _nobodies.pop(stack.url, None):
+        client.close()
 
 
 @contextmanager
@@ -151,6 +174,18 @@ class Keys:
                 await database.close()
 
         return asyncio.run(run())
+
+
+class Gate:
+    """Holds jobs of the workflow `gated` in the middle of a step until it is opened."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.path = Path(stack.folder) / f"gate-{fresh()}"
+        self.input = {"path": str(self.path)}
+
+    def open(self) -> None:
+        """Let them end."""
+        self.path.touch()
 
 
 class Line:

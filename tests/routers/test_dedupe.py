@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 
-from tests.routers.support import Keys, fresh, problem, untouched
+from tests.routers.support import Keys, alone, fresh, nobody, problem, untouched
 from tests.stack import Stack, bearer
 
 
@@ -68,7 +68,7 @@ def test_fifty_at_once_are_one_job(stack: Stack) -> None:
 
     def send(_: int) -> httpx.Response:
         body = {"input": {"value": value}, "dedupe": {"within": "1h"}}
-        return httpx.post(f"{stack.url}/v1/workflows/echo/jobs", json=body, headers=headers, trust_env=False)
+        return alone(stack, "/v1/workflows/echo/jobs", json=body, headers=headers)
 
     with ThreadPoolExecutor(25) as pool:
         answers = list(pool.map(send, range(50)))
@@ -82,9 +82,7 @@ def test_other_projects_and_versions_are_others(stack: Stack, keys: Keys) -> Non
     assert stack.client.post("/v1/workflows/versioned/jobs?version=1", json=body).status_code == 202
     assert not duplicate(stack.client.post("/v1/workflows/versioned/jobs?version=2", json=body))
     foreign = bearer(keys.mint(project="elsewhere").text)
-    other = httpx.post(
-        f"{stack.url}/v1/workflows/versioned/jobs?version=1", json=body, headers=foreign, trust_env=False
-    )
+    other = nobody(stack).post("/v1/workflows/versioned/jobs?version=1", json=body, headers=foreign)
     assert not duplicate(other)
 
 

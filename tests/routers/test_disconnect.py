@@ -8,16 +8,15 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.routers.support import Line, fresh, request
+from tests.routers.support import Gate, Line, fresh, request
 from tests.stack import KEY, Stack, until
 
 
-def leave(stack: Stack, workflow: str, until_status: str, **more: Any) -> str:
+def leave(stack: Stack, workflow: str, until_status: str, given: dict[str, Any], **more: Any) -> str:
     """Submit and wait, leave once the job has that status; its id."""
     tag, headers = fresh(), {"Prefer": "wait=30"}
     if "key" in more:
         headers["Idempotency_Key"] = more.pop("key")
-    given = {"n": 1} if workflow == "noop-fast" else {"journal": stack.journal, "name": tag, "steps": 1, "step_s": 0.7}
     line = Line(stack)
     body = orjson.dumps({"input": given, "tags": [tag], **more})
     line.send(request(stack, "POST", f"/v1/workflows/{workflow}/jobs", KEY, body, **headers))
@@ -32,47 +31,58 @@ def _tagged(stack: Stack, tag: str) -> list[dict[str, Any]]:
 
 
 def test_unstarted_work_nobody_waits_for_is_canceled(stack: Stack) -> None:
-    job_id = leave(stack, "noop-fast", "queued")
+    job_id = leave(stack, "noop-fast", "queued", {"n": 1})
     assert stack.ended(job_id, 5)["status"] == "canceled"
 
 
 def test_started_work_nobody_waits_for_goes_on_in_the_bulk_lane(stack: Stack) -> None:
-    job_id = leave(stack, "marks", "running")
-    before = stack.job(job_id)
+    gate = Gate(stack)
+    job_id = leave(stack, "gated", "running", gate.input)
     until(lambda: stack.job(job_id)["lane"] == "bulk", 5)
-    assert stack.job(job_id)["revision"] > before["revision"] or before["lane"] == "bulk"
+    assert stack.job(job_id)["revision"] == 3
+    gate.open()
     assert stack.ended(job_id)["status"] == "succeeded"
 
 
 def test_a_client_with_a_key_may_come_back(stack: Stack) -> None:
-    job_id = leave(stack, "noop-fast", "queued", key=fresh())
+    job_id = leave(stack, "noop-fast", "queued", {"n": 1}, key=fresh())
     time.sleep(0.5)
     assert (stack.job(job_id)["status"], stack.job(job_id)["lane"]) == ("queued", "interactive")
 
 
 @pytest.mark.parametrize(
-    ("workflow", "status", "policy", "lane", "end"),
-    [
-        ("noop-fast", "queued", "continue", "interactive", None),
-        ("noop-fast", "queued", "demote", "bulk", "succeeded"),
-        ("noop-fast", "queued", "cancel", "interactive", "canceled"),
-        ("marks", "running", "continue", "standard", "succeeded"),
-        ("marks", "running", "demote", "bulk", "succeeded"),
-        ("marks", "running", "cancel", "standard", "canceled"),
-    ],
+    ("policy", "lane", "end"),
+    [("continue", "interactive", None), ("demote", "bulk", "succeeded"), ("cancel", "interactive", "canceled")],
 )
 @pytest.mark.parametrize("keyed", [False, True])
-def test_an_explicit_wish_is_followed(
-    stack: Stack, workflow: str, status: str, policy: str, lane: str, end: str | None, keyed: bool
+def test_an_explicit_wish_about_unstarted_work(
+    stack: Stack, policy: str, lane: str, end: str | None, keyed: bool
 ) -> None:
+    """Only the interactive lane has no worker here: what is demoted runs."""
     key = {"key": fresh()} if keyed else {}
-    job_id = leave(stack, workflow, status, on_disconnect=policy, **key)
+    job_id = leave(stack, "noop-fast", "queued", {"n": 1}, on_disconnect=policy, **key)
     if end is None:
         time.sleep(0.5)
         assert stack.job(job_id)["status"] == "queued"
     else:
         assert stack.ended(job_id, 8)["status"] == end
     assert stack.job(job_id)["lane"] == lane
+
+
+@pytest.mark.parametrize(
+    ("policy", "lane", "end"),
+    [("continue", "standard", "succeeded"), ("demote", "bulk", "succeeded"), ("cancel", "standard", "canceled")],
+)
+@pytest.mark.parametrize("keyed", [False, True])
+def test_an_explicit_wish_about_started_work(stack: Stack, policy: str, lane: str, end: str, keyed: bool) -> None:
+    gate, key = Gate(stack), {"key": fresh()} if keyed else {}
+    job_id = leave(stack, "gated", "running", gate.input, on_disconnect=policy, **key)
+    if policy == "continue":
+        time.sleep(0.3)
+    until(lambda: stack.job(job_id)["lane"] == lane, 5)
+    if end == "succeeded":
+        gate.open()
+    assert stack.ended(job_id, 8)["status"] == end
 
 
 def test_who_got_an_answer_may_leave(stack: Stack) -> None:

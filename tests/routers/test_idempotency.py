@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 
-from tests.routers.support import Keys, echo, fresh, problem, submitted, untouched
+from tests.routers.support import Keys, alone, echo, fresh, problem, submitted, untouched
 from tests.stack import Stack, bearer
 
 
@@ -59,11 +59,11 @@ def test_a_hundred_at_once_are_one_job(stack: Stack) -> None:
 
     def send(n: int) -> httpx.Response:
         body = {"input": {"n": 1 if n % 10 else 2}}
-        return httpx.post(
-            f"{stack.url}/v1/workflows/noop/jobs",
+        return alone(
+            stack,
+            "/v1/workflows/noop/jobs",
             json=body,
             headers={**headers, "Idempotency-Key": key},
-            trust_env=False,
         )
 
     with ThreadPoolExecutor(25) as pool:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from tests.routers.support import Keys, fresh, problem
+from tests.routers.support import Keys, fresh, nobody, problem
 from tests.stack import KEY, Stack, bearer, until
 
 JOBS = "/v1/jobs"
@@ -16,7 +16,7 @@ JOBS = "/v1/jobs"
 
 def ask(stack: Stack, path: str = JOBS, method: str = "GET", **headers: str) -> httpx.Response:
     sent = {name.replace("_", "-"): text for name, text in headers.items()}
-    return httpx.request(method, stack.url + path, headers=sent, trust_env=False)
+    return nobody(stack).request(method, path, headers=sent)
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/docs", "/redoc", "/openapi.json"])
@@ -49,7 +49,7 @@ def test_both_headers_carry_a_key(stack: Stack) -> None:
 def test_an_unknown_key_is_refused(stack: Stack, text: str) -> None:
     for name in ("authorization", "x-api-key"):
         value = (f"Bearer {text}" if name == "authorization" else text).encode("latin-1")
-        problem(httpx.get(stack.url + JOBS, headers={name.encode(): value}, trust_env=False), "invalid_key")
+        problem(nobody(stack).get(JOBS, headers={name.encode(): value}), "invalid_key")
 
 
 @pytest.mark.parametrize("text", ["", "Bearer", f"Basic {KEY}", KEY])
@@ -92,21 +92,19 @@ def test_another_projects_job_does_not_exist(stack: Stack, keys: Keys) -> None:
     job = stack.submit("noop", {"n": 1}, wait=20)
     foreign = bearer(keys.mint(project=fresh()).text)
     for method, path in (("GET", ""), ("GET", "/output"), ("GET", "/trace"), ("POST", "/cancel"), ("POST", "/retry")):
-        answer = httpx.request(method, f"{stack.url}/v1/jobs/{job['id']}{path}", headers=foreign, trust_env=False)
+        answer = nobody(stack).request(method, f"/v1/jobs/{job['id']}{path}", headers=foreign)
         problem(answer, "not_found")
-    known = httpx.get(f"{stack.url}/v1/jobs/{job['id']}", headers={**foreign, "If-None-Match": '"r3"'}, trust_env=False)
+    known = nobody(stack).get(f"/v1/jobs/{job['id']}", headers={**foreign, "If-None-Match": '"r3"'})
     problem(known, "not_found")
-    waited = httpx.get(f"{stack.url}/v1/jobs/{job['id']}", headers={**foreign, "Prefer": "wait=5"}, trust_env=False)
+    waited = nobody(stack).get(f"/v1/jobs/{job['id']}", headers={**foreign, "Prefer": "wait=5"})
     problem(waited, "not_found")
-    assert httpx.get(f"{stack.url}/v1/jobs", headers=foreign, trust_env=False).json()["data"] == []
+    assert nobody(stack).get("/v1/jobs", headers=foreign).json()["data"] == []
 
 
 def test_the_same_idempotency_key_is_another_one_in_another_project(stack: Stack, keys: Keys) -> None:
     mine = stack.post("noop", {"n": 1}, key="shared")
     foreign = {**bearer(keys.mint(project="elsewhere").text), "Idempotency-Key": "shared"}
-    other = httpx.post(
-        f"{stack.url}/v1/workflows/noop/jobs", json={"input": {"n": 2}}, headers=foreign, trust_env=False
-    )
+    other = nobody(stack).post("/v1/workflows/noop/jobs", json={"input": {"n": 2}}, headers=foreign)
     assert other.status_code == 202
     assert other.json()["id"] != mine.json()["id"]
 
@@ -124,7 +122,5 @@ def test_a_key_may_be_bound_to_workflows(stack: Stack, keys: Keys) -> None:
 
 def test_a_test_key_marks_its_jobs(stack: Stack, keys: Keys) -> None:
     test_key = bearer(keys.mint(mode="test").text)
-    answer = httpx.post(
-        f"{stack.url}/v1/workflows/noop/jobs", json={"input": {"n": 1}}, headers=test_key, trust_env=False
-    )
+    answer = nobody(stack).post("/v1/workflows/noop/jobs", json={"input": {"n": 1}}, headers=test_key)
     assert (answer.json()["test"], answer.json()["simulated"]) == (True, True)

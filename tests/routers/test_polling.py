@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.routers.support import fresh, submitted
+from tests.routers.support import Gate, fresh, submitted
 from tests.stack import Stack, until
 
 
@@ -20,8 +20,8 @@ def read(stack: Stack, job: dict[str, Any], **headers: str) -> tuple[httpx.Respo
     return answer, time.monotonic() - began
 
 
-def working(stack: Stack, seconds: float) -> dict[str, Any]:
-    job = stack.submit("marks", {"journal": stack.journal, "name": "p", "steps": 1, "step_s": seconds})
+def working(stack: Stack, gate: Gate) -> dict[str, Any]:
+    job = stack.submit("gated", gate.input)
     until(lambda: stack.job(job["id"])["status"] == "running")
     return stack.job(job["id"])
 
@@ -53,31 +53,33 @@ def test_another_tag_is_answered_whole(stack: Stack, tag: str) -> None:
 
 
 def test_a_read_waits_for_the_end(stack: Stack) -> None:
-    job = working(stack, 1.0)
+    gate = Gate(stack)
+    job = working(stack, gate)
+    threading.Timer(0.4, gate.open).start()
     answer, took = read(stack, job, Prefer="wait=20")
     assert (answer.status_code, answer.json()["status"]) == (200, "succeeded")
     assert answer.headers["preference-applied"] == "wait=20"
-    assert took < 5
+    assert 0.2 < took < 10
 
 
 def test_a_read_with_a_tag_waits_for_the_next_revision(stack: Stack) -> None:
-    job = working(stack, 1.5)
+    job = working(stack, Gate(stack))
     threading.Timer(0.4, lambda: stack.client.post(f"/v1/jobs/{job['id']}/cancel")).start()
     answer, took = read(stack, job, If_None_Match=f'"r{job["revision"]}"', Prefer="wait=20")
     assert answer.status_code == 200
     assert answer.json()["revision"] > job["revision"]
-    assert 0.2 < took < 3
+    assert 0.2 < took < 10
 
 
 def test_a_read_that_waited_for_nothing_is_304(stack: Stack) -> None:
     job = stack.submit("noop-fast", {"n": 1})
     answer, took = read(stack, job, If_None_Match='"r1"', Prefer="wait=1")
     assert (answer.status_code, answer.headers["preference-applied"]) == (304, "wait=1")
-    assert 0.9 <= took < 3
+    assert 0.9 <= took < 10
     live, took = read(stack, job, Prefer="wait=1")
     assert (live.status_code, live.json()["status"]) == (200, "queued")
     assert int(live.headers["retry-after"]) >= 1
-    assert 0.9 <= took < 3
+    assert 0.9 <= took < 10
 
 
 def test_the_body_is_a_function_of_the_revision(stack: Stack) -> None:
@@ -93,7 +95,7 @@ def test_the_body_is_a_function_of_the_revision(stack: Stack) -> None:
         return bool(answer.json()["webhook_delivery"] == "succeeded")
 
     until(delivered)
-    assert len(seen) >= 4
+    assert len(seen) >= 2
 
 
 def test_reading_the_output(stack: Stack) -> None:

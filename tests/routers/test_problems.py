@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import httpx
 import pytest
 
-from tests.routers.support import problem, submitted, untouched
+from tests.routers.support import nobody, problem, submitted, untouched
 from tests.stack import KEY, Stack, bearer
 
 
@@ -120,9 +119,9 @@ def test_a_bad_query_is_a_problem_that_names_the_parameter(stack: Stack) -> None
 
 
 def test_the_key_is_asked_for_before_the_body(stack: Stack) -> None:
-    url = stack.url + "/v1/workflows/noop/jobs"
-    problem(httpx.post(url, content=b"{", headers={"Content-Type": "text/plain"}, trust_env=False), "missing_key")
+    url = "/v1/workflows/noop/jobs"
+    problem(nobody(stack).post(url, content=b"{", headers={"Content-Type": "text/plain"}), "missing_key")
     problem(
-        httpx.post(url, content=b"{", headers={**bearer(KEY), "Content-Type": "text/plain"}, trust_env=False),
+        nobody(stack).post(url, content=b"{", headers={**bearer(KEY), "Content-Type": "text/plain"}),
         "unsupported_media_type",
     )

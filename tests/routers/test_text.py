@@ -6,10 +6,9 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import httpx
 import pytest
 
-from tests.routers.support import echo, fresh, problem, submitted, untouched
+from tests.routers.support import alone, echo, fresh, problem, submitted, untouched
 from tests.stack import Stack, until
 
 ODD = {
@@ -144,9 +143,7 @@ def test_neighbours_in_a_group_commit_do_not_suffer(stack: Stack) -> None:
 
     def send(body: str) -> int:
         headers = {"Authorization": stack.client.headers["authorization"], "Content-Type": "application/json"}
-        return httpx.post(
-            f"{stack.url}/v1/workflows/echo/jobs", content=body, headers=headers, trust_env=False
-        ).status_code
+        return alone(stack, "/v1/workflows/echo/jobs", content=body, headers=headers).status_code
 
     with ThreadPoolExecutor(16) as pool:
         found = list(pool.map(send, bodies))
