@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -14,6 +16,7 @@ from app.domain.event import Delivery, DeliveryResult, DeliveryStatus
 from app.domain.job import TraceContext
 from app.jobs.schedule import next_delay_s
 from app.settings import WebhookSettings
+from app.store.coalescer import Coalescer
 from app.store.database import StoreAway
 from app.store.deliveries import Deliveries
 from app.telemetry import names
@@ -27,7 +30,8 @@ _WRITE_AGAIN_S = 0.25
 class Deliver:
     """What each slot of the delivery lane calls.
 
-    A slot holds one delivery, for `timeout_s` at most, and slots are many: a slow receiver costs its own slots only.
+    A slot holds one delivery, for `timeout_s` at most, and one host gets `max_per_host` slots at most: a slow receiver
+    costs its own slots only. Slots that ask within a moment share one claim, and the next claim knows what it took.
     One attempt is made here; the next one is a new claim, in whatever process has a slot free then.
     """
 
@@ -39,7 +43,8 @@ class Deliver:
         self._settings = settings
         self._clock = clock
         self._tracing = tracing
-        self._held: set[UUID] = set()
+        self._held: dict[UUID, str] = {}
+        self._claim: Coalescer[None, Delivery | None] = Coalescer(self._flush, overlap=1, linger_s=0.001)
         self._log = log("deliver")
 
     @property
@@ -52,14 +57,26 @@ class Deliver:
 
         Canceled in the middle, it leaves the delivery with this process, whose end gives it back.
         """
-        claimed = await self._deliveries.claim()
-        self._held.update(delivery.id for delivery in claimed)
+        delivery = await self._claim(None)
+        if delivery is None:
+            return False
+        self._held[delivery.id] = delivery.host
         try:
-            for delivery in claimed:
-                await self._attempt(delivery)
+            await self._attempt(delivery)
         finally:
-            self._held.difference_update(delivery.id for delivery in claimed)
-        return bool(claimed)
+            del self._held[delivery.id]
+        return True
+
+    async def _flush(self, asking: Sequence[None]) -> list[Delivery | None]:
+        """A delivery for each slot that asks, as far as there are some; more than one look where hosts are full."""
+        taken: list[Delivery] = []
+        while len(taken) < len(asking):
+            held = Counter(self._held.values()) + Counter(delivery.host for delivery in taken)
+            more = await self._deliveries.claim(len(asking) - len(taken), held, self._settings.max_per_host)
+            if not more:
+                break
+            taken += more
+        return [*taken, *[None] * (len(asking) - len(taken))]
 
     async def _attempt(self, delivery: Delivery) -> None:
         trace = child(TraceContext(delivery.trace_id, delivery.job_span_id))

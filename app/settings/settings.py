@@ -60,6 +60,8 @@ class WebhookSettings(Group):
     )  # fmt: skip
     # One attempt may take this long in all.
     timeout_s: Annotated[float, Field(gt=0, le=60)] = 15.0
+    # Attempts at once to one host, for each worker process: the rest of the delivery slots is for the others.
+    max_per_host: Annotated[int, Field(ge=1, le=10_000)] = 10
 
 
 class LaneSettings(Group):

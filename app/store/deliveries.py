@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 import asyncpg
@@ -12,14 +12,24 @@ from app.store.database import Database
 
 # A row that a worker took is out of sight until the worker writes its result or is recovered; or, should the claim's
 # answer have been lost on its way, for longer than any attempt may take.
-_CLAIM = """
+_HOST = "coalesce(substring(url from '://([^/?#]*)'), '')"
+# `first` passes over hosts that have all they may; `ranked` counts what a host would have with each of its next ones.
+_CLAIM = f"""
+with first as (
+    select id, next_at, {_HOST} as host from deliveries
+    where status in ('pending', 'failed') and next_at <= now() and {_HOST} <> all($5::text[])
+    order by next_at limit 4 * $2 + 20
+), ranked as (
+    select id, next_at, coalesce(h.held, 0) + row_number() over (partition by host order by next_at) as place
+    from first left join unnest($3::text[], $4::int[]) as h (host, held) using (host)
+), due as (
+    select d.id from ranked r join deliveries d on d.id = r.id
+    where r.place <= $6 and d.status in ('pending', 'failed') and d.next_at <= now()
+    order by r.next_at limit $2 for update of d skip locked
+)
 update deliveries d
 set worker_id = $1, epoch = epoch + 1, next_at = now() + interval '2 minutes'
-from (
-    select id from deliveries where status in ('pending', 'failed') and next_at <= now()
-    order by next_at limit $2 for update skip locked
-) due
-where d.id = due.id
+from due where d.id = due.id
 returning d.id, d.epoch, d.event_id, d.job_id, d.project_id, d.type, d.url, d.secret, d.body, d.attempts, d.created_at,
     (select trace_id from jobs where id = d.job_id) as trace_id,
     (select span_id from jobs where id = d.job_id) as span_id
@@ -73,10 +83,12 @@ class Deliveries:
         self._database = database
         self._worker_id = worker_id
 
-    async def claim(self, most: int = 1) -> list[Delivery]:
-        """Due deliveries, now this worker's."""
+    async def claim(self, most: int, held: Mapping[str, int], per_host: int) -> list[Delivery]:
+        """Up to `most` due deliveries, now this worker's; to no host more than `per_host` with what it has in hand."""
+        full = [host for host, count in held.items() if count >= per_host]
+        who = (list(held), list(held.values()), full, per_host)
         async with self._database.connection() as connection:
-            return [_delivery(row) for row in await connection.fetch(_CLAIM, self._worker_id, most)]
+            return [_delivery(row) for row in await connection.fetch(_CLAIM, self._worker_id, most, *who)]
 
     async def due(self, most: int) -> int:
         """How many are due, counted up to `most`."""
