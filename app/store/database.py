@@ -22,6 +22,7 @@ AWAY = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.TooManyConnectionsError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
@@ -79,6 +80,15 @@ async def _as_it_is(_: Connection) -> None:
     """A connection goes back to the pool without a reset query."""
 
 
+_SESSION = {
+    "application_name": "laneway",
+    "jit": "off",
+    "plan_cache_mode": "force_generic_plan",
+    # A process that freezes inside a transaction gives its locks back.
+    "idle_in_transaction_session_timeout": "10s",
+}
+
+
 async def open_database(url: str, size: int) -> Database:
     """A pool of at most `size` connections. Raises StoreAway."""
     try:
@@ -91,7 +101,7 @@ async def open_database(url: str, size: int) -> Database:
             max_inactive_connection_lifetime=60,
             # Nothing here outlives its transaction, so a used connection needs no round trip to be clean.
             reset=_as_it_is,
-            server_settings={"application_name": "laneway", "jit": "off", "plan_cache_mode": "force_generic_plan"},
+            server_settings=_SESSION,
         )
     except AWAY as error:
         raise StoreAway(f"{type(error).__name__}: {error}"[:300]) from error
