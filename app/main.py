@@ -14,7 +14,7 @@ from app.engine.catalogue import Catalogue
 from app.routers import errors, health, jobs, openapi, workflows
 from app.routers.requestid import RequestId
 from app.settings import Settings
-from app.telemetry.loop import keep_running
+from app.telemetry.loop import end, keep_running
 from app.wiring import Runtime, open_runtime
 
 DESCRIPTION = """Runs AI workflows durably: a job answered 201 or 202 ends in exactly one end state.
@@ -90,10 +90,7 @@ async def _background(runtime: Runtime) -> AsyncIterator[None]:
         yield
     finally:
         runtime.draining = True
-        for task in tasks:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        await end(*tasks)
         await runtime.wake.close()
         await runtime.ring.close()
         with suppress(Exception):

@@ -19,7 +19,7 @@ from app.engine.catalogue import Catalogue
 from app.settings import Settings
 from app.store.database import StoreAway
 from app.telemetry.logs import log
-from app.telemetry.loop import keep_running
+from app.telemetry.loop import end, keep_running
 from app.wiring import Runtime, WorkerRuntime, open_runtime, open_worker
 
 DELIVERY = "delivery"
@@ -73,9 +73,7 @@ async def _serve(runtime: Runtime, parts: WorkerRuntime, pools: Sequence[LanePoo
     await stopping.wait()
     log("worker").info("draining")
     await asyncio.gather(*(pool.drain(runtime.settings.drain_s) for pool in pools))
-    for task in (*others, beating):
-        task.cancel()
-    await asyncio.gather(*others, beating, return_exceptions=True)
+    await end(*others, beating)
     await runtime.wake.close()
     await runtime.ring.close()
     with suppress(StoreAway):

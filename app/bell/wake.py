@@ -17,7 +17,7 @@ from arq.connections import ArqRedis
 from app.bell.deltas import DELTA, Delta, Deltas
 from app.bell.redis import AWAY
 from app.telemetry.logs import log
-from app.telemetry.loop import keep_running
+from app.telemetry.loop import end, keep_running
 
 MOVED = "laneway:moved"
 CANCEL = "laneway:cancel"
@@ -83,9 +83,7 @@ class Wake:
         if self._sender is not None:
             await asyncio.wait({self._sender}, timeout=1)
         if self._reader is not None:
-            self._reader.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._reader
+            await end(self._reader)
 
     def _on_moved(self, message: str) -> None:
         for job_id in message.split(","):

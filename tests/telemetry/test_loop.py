@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from structlog.testing import capture_logs
 
-from app.telemetry.loop import keep_running
+from app.telemetry.loop import end, keep_running
 
 SECRET = "canary-prompt"
 
@@ -52,3 +52,26 @@ async def test_a_loop_that_ends_at_once_every_time_does_not_spin() -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert starts == 1
+
+
+async def test_a_loop_whose_library_swallows_a_cancellation_still_ends() -> None:
+    swallowed = 0
+
+    async def loop() -> None:
+        nonlocal swallowed
+        while swallowed < 2:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                swallowed += 1
+        await asyncio.Event().wait()
+
+    tasks = [asyncio.create_task(keep_running(name, loop)) for name in ("one", "two")]
+    await asyncio.sleep(0)
+    async with asyncio.timeout(5):
+        await end(*tasks)
+    assert swallowed >= 2 and all(task.cancelled() for task in tasks)
+
+
+async def test_ending_nothing_is_nothing() -> None:
+    await end()
