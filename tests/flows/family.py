@@ -136,7 +136,7 @@ async def say(journal: str, word: str) -> None:
 async def grow(given: Leaf) -> int:
     """Note the begin; wait for the gate."""
     note(given.journal, f"leaf {given.n} {os.getpid()}")
-    while given.gate and not await asyncio.to_thread(Path(given.gate).exists):
+    while given.gate and not await asyncio.to_thread(Path(given.gate).exists):  # noqa: ASYNC110
         await asyncio.sleep(0.05)
     if given.n % 10 == 7:
         raise InputError(f"{given.n} withers")

@@ -1,0 +1,116 @@
+"""Deltas on a real Valkey: to the watchers of their job, in order, few messages for many pieces, kept by nobody."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import UUID
+
+import pytest
+from arq.connections import ArqRedis
+
+from app.bell.deltas import DELTA
+from app.bell.redis import open_redis
+from app.bell.wake import Wake
+from app.domain import ids
+
+
+@pytest.fixture
+async def watcher(redis: ArqRedis) -> AsyncIterator[Wake]:
+    """The end in an API process."""
+    wake = Wake(redis)
+    wake.start(jobs=True)
+    async with asyncio.timeout(10):
+        while not wake.connected:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    yield wake
+    await wake.close()
+
+
+async def taken(queue: asyncio.Queue[tuple[str, Any]], count: int) -> list[tuple[str, Any]]:
+    """The next so many."""
+    async with asyncio.timeout(10):
+        return [await queue.get() for _ in range(count)]
+
+
+async def test_each_job_has_its_own_watchers_and_order(redis: ArqRedis, watcher: Wake) -> None:
+    worker, mine, other = Wake(redis), ids.uuid7(), ids.uuid7()
+    sent: list[tuple[str, Any]] = [("delta", {"text": str(n)}) for n in range(50)] + [("reset", {"step": "s"})]
+    with watcher.watching(mine) as one, watcher.watching(mine) as two, watcher.watching(other) as three:
+        for kind, data in sent:
+            worker.delta(mine, kind, data)
+            worker.delta(ids.uuid7(), kind, data)
+            await asyncio.sleep(0.001)
+        worker.delta(other, "delta", None)
+        assert await taken(one, 51) == sent
+        assert await taken(two, 51) == sent
+        assert await taken(three, 1) == [("delta", None)]
+        assert one.empty()
+    await worker.close()
+
+
+@pytest.mark.parametrize("data", ["a\x00b\nc\u2028", "\ud800", [1.5, {"a b": None}], {"": "\U0001f600"}, "x" * 60_000])
+async def test_any_json_arrives_as_it_was_sent(redis: ArqRedis, watcher: Wake, data: Any) -> None:
+    job = ids.uuid7()
+    with watcher.watching(job) as queue:
+        Wake(redis).delta(job, "delta", data)
+        assert await taken(queue, 1) == [("delta", data)]
+
+
+async def test_pieces_that_come_together_travel_together(redis: ArqRedis) -> None:
+    """The first at once, the rest about each 30 ms: a second of 1,000 pieces for two jobs is some 35 messages."""
+    worker = Wake(redis)
+    jobs = [ids.uuid7(), ids.uuid7()]
+    messages: list[str] = []
+    async with redis.pubsub(ignore_subscribe_messages=True) as pubsub:
+        await pubsub.subscribe(DELTA)
+        await asyncio.sleep(0.1)
+        end = asyncio.get_running_loop().time() + 1
+        while asyncio.get_running_loop().time() < end:
+            for job in jobs:
+                worker.delta(job, "delta", "x")
+            await asyncio.sleep(0.002)
+        while (message := await pubsub.get_message(timeout=0.2)) or not messages:
+            messages += [message["data"].decode()] if message else []
+    assert 10 <= len(messages) <= 40
+    assert {line.split()[0] for message in messages for line in message.split("\n")} == {job.hex for job in jobs}
+
+
+async def test_what_a_job_said_comes_before_its_end(redis: ArqRedis, watcher: Wake) -> None:
+    worker, job = Wake(redis), ids.uuid7()
+    with watcher.watching(job) as queue, watcher.waiting(job) as moved:
+        for n in range(10):
+            worker.delta(job, "delta", n)
+            await asyncio.sleep(0)
+        worker.moved([job])
+        async with asyncio.timeout(10):
+            await moved.wait()
+        assert queue.qsize() == 10
+
+
+async def test_nobody_waits_for_a_bell_that_is_away() -> None:
+    away = open_redis("redis://127.0.0.1:1")
+    worker, job = Wake(away), UUID(int=1)
+    began = asyncio.get_running_loop().time()
+    for n in range(100):
+        worker.delta(job, "delta", n)
+        await asyncio.sleep(0)
+    assert asyncio.get_running_loop().time() - began < 0.5
+    await worker.close()
+    await away.aclose()
+
+
+async def test_who_does_not_read_loses_only_his_own(redis: ArqRedis, watcher: Wake) -> None:
+    worker, job = Wake(redis), ids.uuid7()
+    with watcher.watching(job) as lazy:
+        for n in range(10_100):
+            worker.delta(job, "delta", n)
+        async with asyncio.timeout(10):
+            while lazy.qsize() < 10_000:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        assert await taken(lazy, 1) == [("delta", 0)]
+        with watcher.watching(job) as eager:
+            worker.delta(job, "delta", "more")
+            assert await taken(eager, 1) == [("delta", "more")]
+    await worker.close()
