@@ -17,7 +17,7 @@ from tests.supervise.embedded import open_folder
 def stack() -> Iterator[Stack]:
     """Servers only: each test starts its processes, and stops them."""
     workflows = "tests.flows.catalogue,tests.flows.family"
-    with open_folder() as folder, running_stack(folder, LANEWAY_WORKFLOWS=workflows) as made:
+    with open_folder() as folder, running_stack(folder, LANEWAY_WORKFLOWS=workflows, LANEWAY_DRAIN_S="1") as made:
         yield made
 
 
