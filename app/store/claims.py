@@ -19,7 +19,7 @@ from app.store.coalescer import Coalescer
 from app.store.database import Connection, Database
 from app.store.suspect import SUSPECT, Suspects
 from app.store.tenants import Tenants
-from app.store.turn import BEGINNING, CONTESTED, ENDED_AT, FAR, NEAR, TURN, UNCLAIMED, Look
+from app.store.turn import BEGINNING, CONTESTED, ENDED_AT, FAR, LANE_TIME, NEAR, TURN, UNCLAIMED, Look
 
 # Of suspects, one at a time.
 _CLAIM = f"""
@@ -31,7 +31,7 @@ with recursive {TURN}, taken as (
         claimed_at = clock_timestamp(), expire_by = null, off_peak = false,
         started_at = coalesce(started_at, clock_timestamp())
     from taken where j.id = taken.id
-    returning j.*, taken.tag, taken.own_time, taken.cost
+    returning j.*, taken.tag, taken.had, taken.own_time, taken.cost
 ), told as (
     insert into events (id, project_id, job_id, type, at, revision)
     select e.id, m.project_id, m.id, 'job.started', m.claimed_at, m.revision
@@ -43,10 +43,10 @@ select m.id, m.epoch, m.project_id, m.workflow, m.version, m.lane, m.attempt, m.
     m.parent_span_id, m.created_at, m.claimed_at, m.finish_by, m.max_cost_nanos, m.test_mode, m.has_webhook,
     m.due_at, m.input_tokens, m.output_tokens, m.cached_tokens, m.calls, m.cost_nanos, m.saved_nanos,
     m.attempt_cost_nanos, m.key_id, m.parent_id, p.body, {SUSPECT} as suspect,
-    coalesce(cardinality(m.deaths), 0) as deaths, m.tag, m.own_time, m.cost,
+    coalesce(cardinality(m.deaths), 0) as deaths, m.own_time, m.cost, {LANE_TIME} as lane_time,
     {CONTESTED} as contested, {ENDED_AT} as ended_at
 from mine m join payloads p on p.id = m.input_id
-order by m.tag, m.due_at, m.id
+order by m.tag, m.had, m.due_at, m.id
 """
 _ACQUIT = "update jobs set deaths = null where id = $1 and epoch = $2 and status = 'running'"
 _OWNED = "select id, epoch from jobs where worker_id = $1 and status = 'running'"

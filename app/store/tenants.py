@@ -71,7 +71,7 @@ class Tenants:
         return list(self._costs), known, sum(known) / len(known) if known else _UNKNOWN_S
 
     def claimed(self, rows: Sequence[asyncpg.Record]) -> None:
-        """Charge for claims: rows of `tag` (the project's virtual time at the start), `cost` and `contested`."""
+        """Charge for claims: rows of `own_time` (the project's virtual time), `lane_time`, `cost` and `contested`."""
         for row in rows:
             charged = row["cost"] if row["contested"] else None
             self._running[row["id"]] = _Running(
@@ -79,7 +79,7 @@ class Tenants:
             )
             if charged is not None:
                 self._add(row["lane"], row["project_id"], charged, floor=row["own_time"])
-                self._add(row["lane"], LANE, 0.0, floor=row["tag"])
+                self._add(row["lane"], LANE, 0.0, floor=row["lane_time"])
         if self._unwritten and self._writing is None:
             self._writing = asyncio.get_running_loop().create_task(self._write())
 

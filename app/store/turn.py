@@ -3,9 +3,10 @@
 A line is what a project has waiting of one workflow: by priority, then first come, first served. `onward` and `around`
 step from line to line in the index jobs_claim; `seen` is so many of them, from where the look before ended, so that a
 claim costs the same with ten tenants as with thousands. `line` drops what is paused, held or not due, and looks up how
-much of the lane each project has had. `few` takes the projects that had least. `head` puts their first jobs into one
-order: each starts at its project's time plus the cost of those before it, its `tag`. Only in `due` rows are locked, and
-what others have locked is passed over: claims that run at the same time share the order and wait for nobody.
+much of the lane each project has had; who was idle joins at the lane's own time. `few` takes the projects that had
+least. `head` puts their first jobs into one order: each starts at its project's time plus the cost of those before it,
+its `tag`. Only in `due` rows are locked, and what others have locked is passed over: claims that run at the same time
+share the order and wait for nobody.
 """
 
 from __future__ import annotations
@@ -61,7 +62,8 @@ TURN = f"""
 seen as (
     select * from (select * from onward union all select * from around) line limit $8
 ), line as (
-    select line.*, greatest(own.virtual_time, all_of.virtual_time, 0) as own_time, coalesce(known.cost, $7) as cost
+    select line.*, coalesce(own.virtual_time, 0) as had, greatest(own.virtual_time, all_of.virtual_time, 0) as own_time,
+        coalesce(known.cost, $7) as cost
     from seen line
     left join tenants own on own.lane = $1 and own.project_id = line.project_id
     left join tenants all_of on all_of.lane = $1 and all_of.project_id = '{LANE}'
@@ -74,9 +76,9 @@ seen as (
         ) is not null)
 ), few as (
     select * from line
-    where project_id in (select project_id from line group by project_id order by min(own_time) limit $9)
+    where project_id in (select project_id from line group by project_id order by min(had) limit $9)
 ), head as (
-    select job.*, line.own_time, line.cost, line.own_time - line.cost + sum(line.cost) over (
+    select job.*, line.had, line.own_time, line.cost, line.own_time - line.cost + sum(line.cost) over (
         partition by line.project_id order by job.priority desc, job.due_at, job.id rows unbounded preceding
     ) as tag
     from few line cross join lateral (
@@ -86,15 +88,17 @@ seen as (
         order by priority desc, due_at, id limit (select greatest(4, 2 * $10 / count(*)) from few)
     ) job
 ), best as (
-    select * from head order by tag, due_at, id limit $10
+    select * from head order by tag, had, due_at, id limit $10
 ), due as (
-    select j.id, best.tag, best.own_time, best.cost, {SUSPECT} as suspect
+    select j.id, best.tag, best.had, best.own_time, best.cost, {SUSPECT} as suspect
     from best join jobs j on j.id = best.id
     where j.lane = $1 and j.{UNCLAIMED} and j.due_at <= now() and (j.expire_by is null or j.expire_by > now())
-    order by best.tag, best.due_at, best.id limit $2 for update of j skip locked
+    order by best.tag, best.had, best.due_at, best.id limit $2 for update of j skip locked
 )
 """
 # Where the next look begins: after the last line of a look that was full.
 ENDED_AT = f"(select {_LINE} from seen offset $8 - 1)"
 BEGINNING = (UUID(int=0), "", False)
 CONTESTED = "(select count(distinct project_id) > 1 from seen)"
+# The lane's own time: nobody who waits has had less since he came.
+LANE_TIME = "(select min(own_time) from line)"
