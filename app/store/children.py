@@ -95,7 +95,7 @@ with given as (
 select count(*) from made
 """
 _STARTED = """
-update spawns set started = started + $2, open = open + $3, awaited = true where id = $1
+update spawns set started = greatest(started, $2), open = open + $3, awaited = true where id = $1
 returning id, started, open, reviving
 """
 _ENDS = """
@@ -155,7 +155,7 @@ class Children:
                 _START, parent.id, *map(list, zip(*children, strict=True)), common.workflow, common.version,
                 common.lane, common.retain_s, common.max_cost_nanos, common.parent_span_id, spawn.id,
             )  # fmt: skip
-            row = await connection.fetchrow(_STARTED, spawn.id, len(places), made)
+            row = await connection.fetchrow(_STARTED, spawn.id, places.stop, made)
         return None if row is None else _spawn(row)
 
     async def revive(self, parent: Claimed, spawn: SpawnRow) -> int | None:
