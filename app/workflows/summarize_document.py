@@ -164,7 +164,9 @@ async def _combine(work: Work, document: Document, room: Room, parts: Sequence[s
     """The parts after one round. A group of one stays as it is."""
     short = [head(defused(part), room.summary) for part in parts]
     rounds = groups(short, room.fan_in)
-    prompts = {n: _filled(_ALL, document, item("\n\n".join(group))) for n, group in enumerate(rounds) if len(group) > 1}
+    prompts = {
+        n: _filled(_ALL, document, item("\n\n".join(group))) for n, group in enumerate(rounds, 1) if len(group) > 1
+    }
     answers = iter(await work.ask_all(f"combine-{turn}", prompts))
     return [next(answers) if len(group) > 1 else group[0] for group in rounds]
 

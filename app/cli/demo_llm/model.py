@@ -41,7 +41,6 @@ def serve(told: Path) -> None:
     params.n_ctx = _CONTEXT_TOKENS
     params.n_predict = _MOST_TOKENS
     params.sampling.temp = 0.0
-    params.sampling.penalty_repeat = 1.1
     # More threads wait for each other in a loop, which is slow where other work runs.
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
     server = library.Server(params)
