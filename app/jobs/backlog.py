@@ -40,6 +40,10 @@ class Backlog:
             raise _full("the queue", self._settings.max_unstarted)
         self._by_project[project_id] = mine + 1
 
+    def forget(self, project_id: UUID) -> None:
+        """Take back what `admit` counted: no new job came of it."""
+        self._by_project[project_id] = max(0, self._by_project.get(project_id, 0) - 1)
+
 
 def _full(whose: str, cap: int) -> Problem:
     detail = f"{cap} unstarted jobs fill {whose}: submit again later, or raise the limit under [queue]."

@@ -98,6 +98,8 @@ class Submit:
             elif job.status is Status.QUEUED:
                 self._ring.ring(job.lane)
             return Accepted(_fresh(job), result.outcome)
+        if repeated is None:
+            self._backlog.forget(submission.job.project_id)
         return await self._earlier(request, result)
 
     async def repeated(self, project_id: UUID, key: IdempotencyKey) -> Accepted | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -15,7 +16,8 @@ import httpx
 import pytest
 
 from tests.deploy.conftest import NOTICE_S, Layout
-from tests.stack import ENDED, KEY, bearer, until
+from tests.deploy.test_image import health_check
+from tests.stack import ENDED, KEY, bearer, free_port, until
 
 
 class Load:
@@ -89,6 +91,14 @@ def test_each_lane_has_its_worker_and_the_webhook_is_delivered(layout: Layout, t
             until(lambda at=job["urls"]["self"]: client.get(at).json()["webhook_delivery"] == "succeeded")
 
 
+def test_the_images_health_check_tells_a_ready_api_from_none(layout: Layout) -> None:
+    def code(port: int) -> int:
+        return subprocess.run(health_check(port), timeout=20, capture_output=True, check=False).returncode
+
+    assert code(layout.ports["api-1"]) == 0
+    assert code(free_port()) != 0
+
+
 def test_a_killed_api_is_taken_out_and_nothing_is_lost(layout: Layout) -> None:
     with load(layout, tries=5) as running:
         layout.processes["api-1"].kill()
@@ -109,6 +119,7 @@ def test_an_api_that_is_told_to_stop_is_left_before_it_stops(layout: Layout) -> 
         told = time.monotonic()
         process.process.send_signal(signal.SIGTERM)
         until(lambda: direct.get("/readyz").json()["status"] == "draining", 1)
+        assert subprocess.run(health_check(layout.ports["api-2"]), capture_output=True, check=False).returncode != 0
         assert direct.get("/readyz").status_code == 503 and direct.get("/livez").status_code == 200
         late = direct.post("/v1/workflows/noop/jobs", json={"input": {"n": 2}}, headers={"Prefer": "wait=1"})
         assert late.status_code == 201, "accepted, and waited for, while others go elsewhere"

@@ -53,10 +53,3 @@ def test_workflow_fields(text: str, pattern: str) -> None:
 def test_everything_a_context_has_is_told() -> None:
     for name in vars(Context):
         assert name.startswith("_") or re.search(rf"`[\w ]*ctx\.{name}\b", _GUIDE), name
-
-
-def test_children_on_the_service() -> None:
-    """Remove both sentences once a worker's run is given its children."""
-    given = "children=" in (ROOT / "app" / "jobs" / "run.py").read_text(encoding="utf-8")
-    assert given == ("on the service a spawn still fails" not in _GUIDE)
-    assert given == ("(they run in tests)" not in _README)

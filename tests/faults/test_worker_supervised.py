@@ -34,7 +34,7 @@ def test_killed_children_are_released_by_their_parent(scene: Scene, parent: Pare
     load = scene.load(Shape(step_s=0.08), parent.note["url"])
     for _ in range(_KILLS):
         time.sleep(chance.uniform(0.5, 1.0))
-        felled.append(_kill_child(scene, parent, chance.choice(("worker-1", "worker-2"))))
+        felled.append(_kill_child(scene, parent, chance.choice(_at_work(scene, parent))))
     load.finish()
     scene.rest()
     verdict, marks = scene.verdict(), scene.marks()
@@ -64,6 +64,19 @@ def test_a_job_that_kills_its_process_every_time(scene: Scene, parent: Parent, r
     assert verdict.reruns, "it had no neighbours"
     assert verdict.clean, verdict.explained()
     assert dict(verdict.ended) == {"succeeded": load.accepted}
+
+
+def _at_work(scene: Scene, parent: Parent) -> list[str]:
+    """The workers that have ended a step, once there is one."""
+    found: list[str] = []
+
+    def look() -> bool:
+        pids = {mark.pid for mark in scene.marks()}
+        found[:] = [child for child in ("worker-1", "worker-2") if parent.pid(child) in pids]
+        return bool(found)
+
+    until(look, 30)
+    return found
 
 
 def _kill_child(scene: Scene, parent: Parent, child: str) -> tuple[int, float]:

@@ -113,7 +113,9 @@ def test_a_repetition_passes_a_full_queue_and_new_rules(stack: Stack, strict: St
     assert again.json()["id"] == first.json()["id"]
     problem(submitted(strict, hooked, Idempotency_Key=fresh(), **own), "webhook_url_forbidden", "/webhook/url")
     accepted = [submitted(strict, '{"input":{"value":1}}', Idempotency_Key=f"{key}-{n}", **own) for n in range(5)]
-    assert [answer.status_code for answer in accepted] == [202, 202, 202, 429, 429]
+    # A cap of three; whether the stricter API has yet counted the other one's job is a matter of seconds.
+    statuses = [answer.status_code for answer in accepted]
+    assert statuses in ([202, 202, 202, 429, 429], [202, 202, 429, 429, 429])
     assert int(problem(accepted[-1], "queue_full")["retry_after_s"]) >= 1
     assert replayed(submitted(strict, '{"input":{"value":1}}', Idempotency_Key=f"{key}-0", **own))
     problem(submitted(strict, '{"input":{"value":2}}', Idempotency_Key=f"{key}-0", **own), "idempotency_key_reused")

@@ -1,4 +1,4 @@
-"""Children in the store: each started once, each end counted once, no parent left waiting, no two flushes deadlocked."""
+"""Children in the store: started once, each end counted once, no parent left waiting, no two flushes deadlocked."""
 
 from __future__ import annotations
 
