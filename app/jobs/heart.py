@@ -76,6 +76,8 @@ class Heart:
             self._log.warning("beat failed", error=str(error))
 
     async def _beat(self) -> None:
+        # From when it was sent: a process that froze while it waited reads an answer that is as old as its sleep.
+        asked = self._clock.monotonic()
         beat = await self._workers.beat()
         if not beat.alive:
             # Somebody declared us dead; our jobs' fences have moved, or will. Join again under the same id.
@@ -86,13 +88,12 @@ class Heart:
         if self._lost and self._on_lost is not None:
             await self._on_lost()
         self._lost = False
-        self._note()
+        self._note(asked)
         if beat.canceled:
             self._on_cancel(beat.canceled)
 
-    def _note(self) -> None:
-        now = self._clock.monotonic()
-        if now - self._last > self._lease_s * 2 / 3:
-            self._since = now
-        self._last = now
+    def _note(self, at: float) -> None:
+        if at - self._last > self._lease_s * 2 / 3:
+            self._since = at
+        self._last = at
         self._beaten.set()
