@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 
 from tests.faults.crew import Crew
-from tests.faults.scene import Scene
+from tests.faults.scene import Scene, stage
 from tests.faults.verdict import Verdict
-from tests.stack import Stack, running_stack
-from tests.supervise.embedded import open_folder
+from tests.stack import Stack
 
 _ROWS: list[str] = []
 _HEAD = f"{'experiment':<44} {'jobs':>5} {'L':>2} {'W':>2} {'D':>2} {'reruns':>6} {'unanswered':>10}  T in seconds"
@@ -46,11 +45,8 @@ def report() -> Report:
 @pytest.fixture(scope="session")
 def servers() -> Iterator[Stack]:
     """PostgreSQL, Valkey, provider and receiver, with their journals."""
-    with open_folder() as folder:
-        journal = ("--journal", str(folder / "provider"), "--fsync")
-        workflows = "tests.flows.catalogue,tests.faults.catalogue"
-        with running_stack(folder, provider=journal, LANEWAY_WORKFLOWS=workflows, LANEWAY_DRAIN_S="1") as stack:
-            yield stack
+    with stage() as stack:
+        yield stack
 
 
 @pytest.fixture(scope="session")

@@ -25,7 +25,7 @@ _REPEATED = 5
 class Shape:
     """`rate` jobs a second, of 3 to 5 steps of about `step_s`; shares are between 0 and 1."""
 
-    rate: float = 60.0
+    rate: float = 45.0
     step_s: float = 0.05
     hooked: float = 0.25
     asking: float = 0.25
@@ -94,10 +94,11 @@ class Load:
         self.accepted += 1
 
     async def _until_told(self, http: httpx.AsyncClient, wanted: Wanted) -> None:
-        until = time.monotonic() + _PATIENCE_S
+        until, pause_s = time.monotonic() + _PATIENCE_S, 0.1
         while not await self._ask(http, wanted):
             assert time.monotonic() < until, f"no answer to {wanted.key} within {_PATIENCE_S} s"
-            await asyncio.sleep(0.25)
+            await asyncio.sleep(pause_s)
+            pause_s = min(1.0, pause_s * 2)
 
     async def _ask(self, http: httpx.AsyncClient, wanted: Wanted) -> bool:
         """Whether the job was accepted; notes the answer, or that there was none."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,8 @@ from tests.faults.crew import Crew
 from tests.faults.journals import StepMark, Told
 from tests.faults.load import Load, Shape, draw
 from tests.faults.verdict import ENDS, Seen, Stored, Verdict, judge
-from tests.stack import KEY, Process, Stack, bearer, until
+from tests.stack import KEY, Process, Stack, bearer, running_stack, until
+from tests.supervise.embedded import open_folder
 
 _JOBS = """
 select j.id, j.status, j.attempt, j.epoch, j.started_at, j.created_at, j.ended_at, j.has_webhook, j.deaths,
@@ -103,6 +106,16 @@ class Scene:
 
     def _none(self, statement: str, *values: Any) -> bool:
         return bool(self.stack.sql(statement, self.name, *values)[0]["n"] == 0)
+
+
+@contextmanager
+def stage() -> Iterator[Stack]:
+    """PostgreSQL, Valkey, provider and receiver, with their journals; who acts is started by the experiments."""
+    with open_folder() as folder:
+        journal = ("--journal", str(folder / "provider"), "--fsync")
+        workflows = "tests.flows.catalogue,tests.faults.catalogue"
+        with running_stack(folder, provider=journal, LANEWAY_WORKFLOWS=workflows, LANEWAY_DRAIN_S="1") as stack:
+            yield stack
 
 
 def taken_up(marks: list[StepMark], pid: int, at: float) -> list[float]:

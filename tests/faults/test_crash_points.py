@@ -10,7 +10,7 @@ from tests.faults.load import Shape
 from tests.faults.scene import Scene, taken_up
 from tests.stack import until
 
-_POINTS = ("job.claimed:15", "step.done:40", "step.recorded:40", "job.settled:12", "webhook.sent:6")
+_POINTS = ("job.claimed:10", "step.done:30", "step.recorded:30", "job.settled:8", "webhook.sent:6")
 
 
 def test_workers_killed_at_each_point(scene: Scene, report: Report) -> None:
@@ -21,7 +21,7 @@ def test_workers_killed_at_each_point(scene: Scene, report: Report) -> None:
     for victim in victims.values():
         serving(victim)
     crew.workers(2)
-    load = scene.load(Shape(rate=90, hooked=0.5))
+    load = scene.load(Shape(rate=60, hooked=0.5))
     felled: dict[str, float] = {}
 
     def all_dead() -> bool:
