@@ -26,8 +26,9 @@ def test_rolling_restart_charges_nothing(scene: Scene, report: Report) -> None:
     old = crew.workers(2)
     load = scene.load(Shape(rate=30, step_s=0.5))
     blocked = stack.submit("blocks", 60)
+    for worker in [crew.shared_worker() for _ in old]:
+        serving(worker)
     for worker in old:
-        serving(crew.shared_worker())
         scene.felled.add(worker.pid)
         began = time.time()
         assert worker.stop(_DRAIN_S + 10) == 0, worker.log.read_text()[-2000:]

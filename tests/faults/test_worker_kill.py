@@ -6,7 +6,6 @@ import random
 import time
 
 from tests.faults.conftest import Report
-from tests.faults.crew import serving
 from tests.faults.load import Shape
 from tests.faults.scene import Scene, taken_up
 
@@ -18,14 +17,13 @@ def test_killed_workers_jobs_move_on_when_their_lease_runs_out(scene: Scene, rep
     chance = random.Random(7)
     crew, felled = scene.crew, []
     crew.api()
-    workers = list(crew.workers(2))
+    workers = list(crew.workers(2 + _KILLS))
     load = scene.load(Shape(step_s=0.08))
     for _ in range(_KILLS):
         time.sleep(chance.uniform(0.3, 0.8))
         victim = workers.pop(chance.randrange(len(workers)))
         felled.append((victim.pid, scene.kill(victim)))
-        workers.append(crew.shared_worker())
-        serving(workers[-1])
+    time.sleep(2.0)
     load.finish()
     scene.rest()
     verdict, marks = scene.verdict(), scene.marks()
