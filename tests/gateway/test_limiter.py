@@ -95,13 +95,12 @@ async def test_the_interactive_lane_goes_first_and_each_lane_in_order(new_limite
 async def test_a_pause_is_shared_and_ends(new_limiter: NewLimiter) -> None:
     mine, other, pool = new_limiter(), new_limiter(), Pool("main/mini", 5)
     permit, kept = await admit(mine, pool), await admit(other, pool)
-    mine.settle(permit, pause_s=0.4)
+    started = time.monotonic()
+    mine.settle(permit, pause_s=1.0)
     with pytest.raises(MustWait):
         await admit(mine, pool, max_wait_s=0.1)
-    started = time.monotonic()
     permit = await admit(other, pool)
-    assert 0.25 < time.monotonic() - started < 4.0
-    assert permit.waited_s > 0.25
+    assert time.monotonic() - started > 0.9
     other.settle(kept)
 
 
