@@ -218,8 +218,7 @@ async def test_the_cap_holds_over_workers_and_cancellation(new_gateway: NewGatew
     assert sum(not isinstance(result, BaseException) for result in results) >= 45
     assert provider.stats()["max_in_flight_seen"] <= 10
     canceled = [call for call in calls if call.error_code == "canceled"]
-    # On a busy machine it may be that none was canceled in mid-call.
-    assert {call.outcome for call in canceled} <= {"failed"}
+    assert {call.outcome for call in canceled} == {"failed"}
     # Every slot is free again: ten calls go at once.
     provider.set_faults(latency="fixed(600)")
     provider.clear_calls()
