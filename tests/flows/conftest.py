@@ -17,3 +17,11 @@ def stack() -> Iterator[Stack]:
         made.start_worker()
         made.start_api()
         yield made
+
+
+@pytest.fixture(scope="session")
+def laneless() -> Iterator[Stack]:
+    """Servers and an API without workers: the tests of lanes start their own, and empty the lanes afterwards."""
+    with open_folder() as folder, running_stack(folder, LANEWAY_WORKFLOWS="tests.flows.turns") as made:
+        made.start_api()
+        yield made
