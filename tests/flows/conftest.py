@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.flows.lanes import Lanes
 from tests.stack import Stack, running_stack
 from tests.supervise.embedded import open_folder
 
@@ -22,6 +23,15 @@ def stack() -> Iterator[Stack]:
 @pytest.fixture(scope="session")
 def laneless() -> Iterator[Stack]:
     """Servers and an API without workers: the tests of lanes start their own, and empty the lanes afterwards."""
-    with open_folder() as folder, running_stack(folder, LANEWAY_WORKFLOWS="tests.flows.turns") as made:
+    extra = {"LANEWAY_WORKFLOWS": "tests.flows.turns", "LANEWAY_LEASE_S": "1"}
+    with open_folder() as folder, running_stack(folder, **extra) as made:
         made.start_api()
         yield made
+
+
+@pytest.fixture
+def lanes(laneless: Stack) -> Iterator[Lanes]:
+    """Empty lanes."""
+    made = Lanes(laneless)
+    yield made
+    made.close()

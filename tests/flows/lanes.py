@@ -16,7 +16,7 @@ from app.domain import ids
 from tests.stack import KEY, Process, Stack, bearer, until
 
 _STARTS = """
-select id, lane, priority, status, reason, tags->>1 as name, created_at, started_at, epoch, ordering_place
+select id, lane, status, priority, tags->>1 as name, created_at, started_at, ordering_place
 from jobs where tags ? $1 and started_at is not null order by started_at
 """
 _LEFT = "select count(*) as n from jobs where tags ? $1 and ended_at is null"
@@ -30,6 +30,15 @@ class Told:
     id: UUID
     asked_at: float
     told_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A `begin` or an `end`, of which number, by which process."""
+
+    word: str
+    n: int
+    pid: int
 
 
 class Lanes:
@@ -82,11 +91,12 @@ class Lanes:
         """Wait until all have ended."""
         until(lambda: self.stack.sql(_LEFT, self.tag)[0]["n"] == 0, timeout_s)
 
-    def noted(self) -> list[tuple[str, str, int]]:
-        """What the jobs noted, in order: `begin` or `end`, the crowd, the number."""
+    def noted(self, name: str) -> list[Note]:
+        """What the jobs of a crowd noted, in order."""
         path = Path(self.journal)
         lines = path.read_text().splitlines() if path.exists() else []
-        return [(word, name, int(n)) for word, name, n, _ in map(str.split, lines)]
+        parts = [line.split() for line in lines]
+        return [Note(word, int(n), int(pid)) for word, crowd, n, pid in parts if crowd == name]
 
     def close(self) -> None:
         """End the workers, and forget what still stands in the lanes."""

@@ -4,22 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from itertools import pairwise
-
-import pytest
 
 from tests.flows.lanes import Lanes
 from tests.stack import ROOT, Stack, until
 
 BACKLOG = ("standard", "bulk")
-
-
-@pytest.fixture
-def lanes(laneless: Stack) -> Iterator[Lanes]:
-    made = Lanes(laneless)
-    yield made
-    made.close()
 
 
 def test_interactive_jobs_pass_a_backlog_of_thousands(lanes: Lanes) -> None:

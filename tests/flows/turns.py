@@ -13,7 +13,7 @@ from tests.flows.catalogue import note
 
 
 class Turn(BaseModel):
-    """`journal` gets `begin name n pid` and `end name n pid`; between them `seconds` pass and the file `gate` appears."""
+    """`journal` gets `begin name n pid` and `end name n pid`; between them `seconds` pass and `gate` appears."""
 
     journal: str
     name: str
