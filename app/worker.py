@@ -12,7 +12,6 @@ from contextlib import suppress
 from uuid import UUID
 
 from app.bell.pool import LanePool, Serve
-from app.bell.ring import wake_of
 from app.bell.wake import CANCEL
 from app.domain.clock import Clock
 from app.engine.catalogue import Catalogue
@@ -63,7 +62,7 @@ def _pool(lane: str, runtime: Runtime, parts: WorkerRuntime) -> LanePool:
 async def _serve(runtime: Runtime, parts: WorkerRuntime, pools: Sequence[LanePool], stopping: asyncio.Event) -> None:
     runtime.heart.on_cancel(parts.run.cancel)
     runtime.heart.on_lost(parts.run.drop_lost)
-    _listen(runtime, parts, pools)
+    _listen(runtime, parts)
     await runtime.heart.register()
     beating = _started("heart", runtime.heart.run)
     others = [_started(f"pool {pool.lane}", pool.main) for pool in pools]
@@ -86,9 +85,7 @@ def _started(name: str, loop: Callable[[], Awaitable[None]]) -> asyncio.Task[Non
     return asyncio.get_running_loop().create_task(keep_running(name, loop))
 
 
-def _listen(runtime: Runtime, parts: WorkerRuntime, pools: Sequence[LanePool]) -> None:
-    for pool in pools:
-        runtime.wake.listen(wake_of(pool.lane), pool.on_wake)
+def _listen(runtime: Runtime, parts: WorkerRuntime) -> None:
     runtime.wake.listen(CANCEL, lambda message: parts.run.cancel([UUID(hex=word) for word in message.split(",")]))
     runtime.wake.start(jobs=False)
 

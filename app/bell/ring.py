@@ -16,7 +16,7 @@ from app.telemetry.logs import log
 # Tickets beyond this are of no use: a slot goes on claiming until its lane is empty.
 _MOST_TICKETS = 500
 
-# Adds up to n tickets while fewer than the cap are waiting, then wakes the lane's workers.
+# Adds up to n tickets while fewer than the cap are waiting.
 _RING = """
 local room = tonumber(ARGV[2]) - redis.call('ZCARD', KEYS[1])
 local n = math.min(tonumber(ARGV[1]), room)
@@ -25,7 +25,6 @@ local ms = now[1] * 1000 + math.floor(now[2] / 1000)
 for i = 1, n do
   redis.call('ZADD', KEYS[1], ms, ARGV[3] .. i)
 end
-redis.call('PUBLISH', ARGV[4], n)
 return n
 """
 
@@ -33,11 +32,6 @@ return n
 def queue_of(lane: str) -> str:
     """The arq queue of a lane."""
     return f"laneway:queue:{lane}"
-
-
-def wake_of(lane: str) -> str:
-    """The channel that wakes a lane's workers."""
-    return f"laneway:wake:{lane}"
 
 
 class Ring:
@@ -76,5 +70,5 @@ class Ring:
     async def _ring(self, lane: str, tickets: int) -> None:
         most = min(tickets, _MOST_TICKETS)
         prefix = f"{ids.uuid7().hex}-"
-        await self._script(keys=[queue_of(lane)], args=[most, _MOST_TICKETS, prefix, wake_of(lane)])
+        await self._script(keys=[queue_of(lane)], args=[most, _MOST_TICKETS, prefix])
         crash_here("bell.rung")

@@ -9,6 +9,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +21,7 @@ from app.telemetry.logs import log
 from app.telemetry.loop import end, keep_running
 
 MOVED = "laneway:moved"
+RUNNING = "laneway:running"
 CANCEL = "laneway:cancel"
 Listener = Callable[[str], None]
 
@@ -38,9 +40,9 @@ class Wake:
         self._log = log("bell")
         self.connected = False
 
-    def moved(self, job_ids: Iterable[UUID]) -> None:
-        """Tell every process that these jobs have a new revision."""
-        self._publish(MOVED, [job_id.hex for job_id in job_ids])
+    def moved(self, job_ids: Iterable[UUID], *, running: bool = False) -> None:
+        """Tell every process that these jobs have a new revision; `running`: it is no end of anybody's wait for one."""
+        self._publish(RUNNING if running else MOVED, [job_id.hex for job_id in job_ids])
 
     def cancel(self, job_id: UUID) -> None:
         """Tell the worker that runs the job to look at its flag now."""
@@ -59,21 +61,25 @@ class Wake:
         self._listeners[channel] = listener
 
     @contextmanager
-    def waiting(self, job_id: UUID) -> Iterator[asyncio.Event]:
-        """An event that is set at each move of the job, from now on."""
+    def waiting(self, job_id: UUID, *, running: bool = True) -> Iterator[asyncio.Event]:
+        """An event that is set at each move of the job, from now on; without `running` not by a start or progress."""
         event = asyncio.Event()
-        self._waiting[job_id.hex].add(event)
+        words = [f"{MOVED} {job_id.hex}", *([f"{RUNNING} {job_id.hex}"] if running else [])]
+        for word in words:
+            self._waiting[word].add(event)
         try:
             yield event
         finally:
-            self._waiting[job_id.hex].discard(event)
-            if not self._waiting[job_id.hex]:
-                del self._waiting[job_id.hex]
+            for word in words:
+                self._waiting[word].discard(event)
+                if not self._waiting[word]:
+                    del self._waiting[word]
 
     def start(self, jobs: bool) -> None:
         """Begin to listen; `jobs` when clients of this process wait for jobs."""
         if jobs:
-            self.listen(MOVED, self._on_moved)
+            for channel in (MOVED, RUNNING):
+                self.listen(channel, partial(self._on_moved, channel))
             self.listen(DELTA, self._deltas.on_message)
         if self._listeners:
             self._reader = asyncio.get_running_loop().create_task(keep_running("wake", self._read))
@@ -85,9 +91,9 @@ class Wake:
         if self._reader is not None:
             await end(self._reader)
 
-    def _on_moved(self, message: str) -> None:
+    def _on_moved(self, channel: str, message: str) -> None:
         for job_id in message.split(","):
-            for event in self._waiting.get(job_id, ()):
+            for event in self._waiting.get(f"{channel} {job_id}", ()):
                 event.set()
 
     def _publish(self, channel: str, words: Sequence[str]) -> None:

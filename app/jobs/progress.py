@@ -69,7 +69,7 @@ class Progress:
             if revision is None:
                 return
             talk.written = said
-            self._wake.moved([job.id])
+            self._wake.moved([job.id], running=True)
 
     async def _pause(self, talk: _Talk) -> None:
         talk.pausing = True

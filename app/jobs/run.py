@@ -91,7 +91,7 @@ class Run:
             return False
         crash_here("job.claimed")
         self._holds.add(job)
-        self._parts.wake.moved([job.id])
+        self._parts.wake.moved([job.id], running=True)
         try:
             with about(job_id=ids.show("job", job.id), trace_id=job.trace.trace_id):
                 await self._run(job)

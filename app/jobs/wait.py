@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Awaitable, Callable, Container, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from uuid import UUID
 
 from app.bell.wake import Wake
@@ -16,6 +17,8 @@ from app.store.reads import Reads
 # A lost message costs at most this; without Redis the job is read this often.
 _SAFETY_S = 2.0
 _POLL_S = 0.1
+# A job that was just read or written is not read again before it moves, or this has passed.
+_SOON_S = 0.05
 
 
 class Wait:
@@ -34,23 +37,39 @@ class Wait:
         for moved in self._held:
             moved.set()
 
-    async def for_end(self, project_id: UUID, job_id: UUID, seconds: float) -> Job | None:
-        """The job once it ended, or as it stands when the time is up or a park will surely outlast it."""
+    async def for_end(self, project_id: UUID, job_id: UUID, seconds: float, known: Job | None = None) -> Job | None:
+        """The job once it ended, or as it stands when the time is up or a park will surely outlast it.
+
+        `known` is the job as it was a moment ago.
+        """
         left = Countdown(self._clock, seconds)
-        return await self._until(project_id, job_id, left, lambda job: job.status.terminal or self._outlasts(job, left))
+
+        def enough(job: Job) -> bool:
+            return job.status.terminal or self._outlasts(job, left)
+
+        with self._wake.waiting(job_id, running=False) as moved:
+            if known is not None and not enough(known):
+                await _event_or_timeout(moved, min(_SOON_S, left.seconds))
+            return await self._until(partial(self._reads.job, project_id, job_id), moved, left, enough)
 
     async def for_change(self, project_id: UUID, job_id: UUID, seconds: float, known: Container[str]) -> Job | None:
         """The job once its tag is not a known one, or as it stands when the time is up."""
         left = Countdown(self._clock, seconds)
-        return await self._until(project_id, job_id, left, lambda job: tag_of(job.revision) not in known)
+        with self._wake.waiting(job_id) as moved:
+            read = partial(self._reads.job, project_id, job_id)
+            return await self._until(read, moved, left, lambda job: tag_of(job.revision) not in known)
 
     async def _until(
-        self, project_id: UUID, job_id: UUID, left: Countdown, enough: Callable[[Job], bool]
+        self,
+        read: Callable[[], Awaitable[Job | None]],
+        moved: asyncio.Event,
+        left: Countdown,
+        enough: Callable[[Job], bool],
     ) -> Job | None:
-        with self._wake.waiting(job_id) as moved, self._holding(moved):
+        with self._holding(moved):
             while True:
                 moved.clear()
-                job = await self._reads.job(project_id, job_id)
+                job = await read()
                 if job is None or enough(job) or left.seconds <= 0 or self._closed:
                     return job
                 pause = _SAFETY_S if self._wake.connected else _POLL_S

@@ -166,7 +166,7 @@ def _repetition(accepted: Accepted) -> dict[str, str]:
 async def _waited(request: Request, runtime: Runtime, job: Job, seconds: float) -> Job:
     """The job at the end of the wait; it is accepted, whatever becomes of the wait. Raises ClientLeft."""
     try:
-        return await unless_left(request, runtime.wait.for_end(job.project_id, job.id, seconds)) or job
+        return await unless_left(request, runtime.wait.for_end(job.project_id, job.id, seconds, job)) or job
     except StoreAway:
         return job
 

@@ -11,7 +11,7 @@ from arq.connections import ArqRedis
 
 from app.bell.pool import LanePool, Serve
 from app.bell.redis import open_redis
-from app.bell.ring import Ring, queue_of, wake_of
+from app.bell.ring import Ring, queue_of
 from app.bell.wake import Wake
 from app.domain import ids
 from tests.supervise.embedded import RunningServer
@@ -44,19 +44,14 @@ class Work:
 
 @asynccontextmanager
 async def pool_of(redis: ArqRedis, serve: Serve, slots: int = 4) -> AsyncIterator[LanePool]:
-    """A pool that listens for wake-ups."""
+    """A pool that takes tickets."""
     pool = LanePool(LANE, slots, serve, redis, successor=lambda: None)
-    wake = Wake(redis)
-    wake.listen(wake_of(LANE), pool.on_wake)
-    wake.start(jobs=False)
     running = asyncio.get_running_loop().create_task(pool.main())
-    await until(lambda: wake.connected)
     try:
         yield pool
     finally:
         await pool.drain(2)
         await asyncio.wait({running}, timeout=5)
-        await wake.close()
 
 
 async def until(true: Callable[[], bool], timeout_s: float = 10) -> None:
