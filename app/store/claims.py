@@ -31,22 +31,32 @@ with recursive {TURN}, taken as (
         claimed_at = clock_timestamp(), expire_by = null, off_peak = false,
         started_at = coalesce(started_at, clock_timestamp())
     from taken where j.id = taken.id
-    returning j.*, taken.tag, taken.had, taken.own_time, taken.cost
+    returning j.*, taken.tag, taken.had, taken.own_time, taken.cost,
+        j.has_webhook and exists (
+            select from job_webhooks w where w.job_id = j.id and '{EventType.JOB_STARTED}' = any(w.events)
+        ) and not exists (
+            select from events e where e.job_id = j.id and e.type = '{EventType.JOB_STARTED}'
+        ) as to_tell
 ), told as (
     insert into events (id, project_id, job_id, type, at, revision)
-    select e.id, m.project_id, m.id, 'job.started', m.claimed_at, m.revision
+    select e.id, m.project_id, m.id, '{EventType.JOB_STARTED}', m.claimed_at, m.revision
     from (select mine.*, row_number() over () as n from mine) m
     join unnest($15::uuid[]) with ordinality as e (id, n) on e.n = m.n
-    where m.epoch = 1 and not m.has_webhook
+    where m.epoch = 1 and not m.to_tell
 )
 select m.id, m.epoch, m.project_id, m.workflow, m.version, m.lane, m.attempt, m.revision, m.trace_id, m.span_id,
     m.parent_span_id, m.created_at, m.claimed_at, m.finish_by, m.max_cost_nanos, m.test_mode, m.has_webhook,
-    m.due_at, m.input_tokens, m.output_tokens, m.cached_tokens, m.calls, m.cost_nanos, m.saved_nanos,
+    m.to_tell, m.due_at, m.input_tokens, m.output_tokens, m.cached_tokens, m.calls, m.cost_nanos, m.saved_nanos,
     m.attempt_cost_nanos, m.key_id, m.parent_id, p.body, {SUSPECT} as suspect,
     coalesce(cardinality(m.deaths), 0) as deaths, m.own_time, m.cost, {LANE_TIME} as lane_time,
     {CONTESTED} as contested, {ENDED_AT} as ended_at
 from mine m join payloads p on p.id = m.input_id
 order by m.tag, m.had, m.due_at, m.id
+"""
+# Still this claim's.
+_MINE = """
+select id from jobs where (id, epoch) in (select * from unnest($1::uuid[], $2::int[])) and status = 'running'
+for no key update
 """
 _ACQUIT = "update jobs set deaths = null where id = $1 and epoch = $2 and status = 'running'"
 _OWNED = "select id, epoch from jobs where worker_id = $1 and status = 'running'"
@@ -105,26 +115,38 @@ class Claims:
         taken: list[asyncpg.Record] = []
         await self._tenants.written()
         with self._suspects.looking() as may:
-            async with self._database.transaction() as connection:
-                for lane, count in Counter(lanes).items():
-                    found = await self._take(connection, lane, count, may and not suspects)
-                    suspects += [row["id"] for row in found if row["suspect"]]
-                    got[lane] = [_claimed(row) for row in reversed(found)]
-                    taken += found
+            for lane, count in Counter(lanes).items():
+                found = await self._take(lane, count, may and not suspects)
+                suspects += [row["id"] for row in found if row["suspect"]]
+                got[lane] = [_claimed(row) for row in reversed(found)]
+                taken += found
             self._suspects.hold(suspects)
             self._tenants.claimed(taken)
         return [got[lane].pop() if got[lane] else None for lane in lanes]
 
-    async def _take(self, connection: Connection, lane: str, count: int, suspect: bool) -> list[asyncpg.Record]:
+    async def _take(self, lane: str, count: int, suspect: bool) -> list[asyncpg.Record]:
         """Up to `count` jobs of the lane, one of them on its last life where `suspect` allows it."""
-        found = await self._look(connection, lane, NEAR, count, suspect)
-        self._after[lane] = found[0]["ended_at"] if found else None
-        if len(found) < count:
-            may = suspect and not any(row["suspect"] for row in found)
-            found += await self._look(connection, lane, FAR, count - len(found), may)
-        hooked = [_started(row) for row in found if row["has_webhook"] and row["epoch"] == 1]
-        await announce(connection, hooked, SYSTEM_CLOCK.now(), self._render)
+        async with self._database.connection() as connection:
+            found = await self._look(connection, lane, NEAR, count, suspect)
+            self._after[lane] = found[0]["ended_at"] if found else None
+            if len(found) < count and await connection.fetchval(_COUNT_DUE, lane, 1, self._open(lane)):
+                may = suspect and not any(row["suspect"] for row in found)
+                found += await self._look(connection, lane, FAR, count - len(found), may)
+        await self._tell([row for row in found if row["to_tell"]])
         return found
+
+    async def _tell(self, started: Sequence[asyncpg.Record]) -> None:
+        """Announce first starts whose webhook wants to know, while they are still this worker's.
+
+        After a crash in between the next claim finds no event of the start, and tells of it.
+        """
+        if not started:
+            return
+        async with self._database.transaction() as connection:
+            owners = [row["id"] for row in started], [row["epoch"] for row in started]
+            mine = {row["id"] for row in await connection.fetch(_MINE, *owners)}
+            moved = [_started(row) for row in started if row["id"] in mine]
+            await announce(connection, moved, SYSTEM_CLOCK.now(), self._render)
 
     async def _look(
         self, connection: Connection, lane: str, look: Look, wanted: int, suspect: bool

@@ -77,11 +77,12 @@ with given as (
     select * from unnest(
         $1::uuid[], $2::int[], $3::text[], $4::text[], $5::timestamptz[], $6::uuid[], $7::bytea[], $8::text[],
         $9::text[], $10::text[], $11::text[], $12::text[], $13::bytea[], $14::bigint[], $15::bigint[], $16::bigint[],
-        $17::int[], $18::bigint[], $19::bigint[], $20::bigint[], $21::bool[], $22::smallint[], $23::text[]
+        $17::int[], $18::bigint[], $19::bigint[], $20::bigint[], $21::bool[], $22::smallint[], $23::text[],
+        $24::uuid[], $25::text[]
     ) as g (
         id, epoch, status, reason, due_at, output_id, output, error_class, error_code, error_detail, error_step,
         disposition, degraded, input_tokens, output_tokens, cached_tokens, calls, cost_nanos, saved_nanos,
-        attempt_cost_nanos, charged, percent, doing
+        attempt_cost_nanos, charged, percent, doing, event_id, event
     )
 ), owned as (
     select j.id, j.epoch from jobs j join given g on g.id = j.id and g.epoch = j.epoch
@@ -116,10 +117,15 @@ with given as (
         expires_at = case when g.due_at is null then clock_timestamp() + make_interval(secs => j.retain_s)
             else j.expires_at end
     from given g join owned o on o.id = g.id and o.epoch = g.epoch where j.id = o.id
-    returning j.id, g.epoch, j.project_id, j.status, j.revision, j.lane, j.has_webhook, g.output_id, g.output
+    returning j.id, g.epoch, j.project_id, j.status, j.revision, j.lane, j.has_webhook, g.output_id, g.output,
+        g.event_id, g.event
 ), kept as (
     insert into payloads (id, job_id, body)
     select output_id, id, output from moved where output_id is not null
+), told as (
+    insert into events (id, project_id, job_id, type, at, revision)
+    select event_id, project_id, id, event, clock_timestamp(), revision from moved
+    where event is not null and not has_webhook
 )
 select id, epoch, project_id, status, revision, lane, has_webhook from moved
 """
@@ -146,16 +152,26 @@ class Leaves:
         first: dict[tuple[UUID, int], Leave] = {}
         for leave in batch:
             first.setdefault(leave.owner, leave)
+        if any(leave.job.parent_id or leave.concerns_children or leave.job.has_webhook for leave in batch):
+            moved = await self._write_with_others(list(first.values()))
+        else:
+            async with self._database.connection() as connection:
+                moved = await self._write(connection, list(first.values()))
+        return [moved.get(leave.owner) if first[leave.owner] is leave else None for leave in batch]
+
+    async def _write_with_others(self, batch: Sequence[Leave]) -> dict[tuple[UUID, int], Moved]:
+        """In one transaction with what the moves mean for parents, children and webhooks."""
         parents = {leave.job.parent_id for leave in batch if leave.job.parent_id}
         in_family = bool(parents) or any(leave.concerns_children for leave in batch)
         async with self._database.transaction() as connection:
             if in_family:
                 await families.lock(connection, [leave.job.id for leave in batch], parents)
-            moved = await self._write(connection, list(first.values()))
+            moved = await self._write(connection, batch)
             if in_family:
                 moved = dict(zip(moved, await families.moved(connection, list(moved.values())), strict=True))
-            await announce(connection, list(moved.values()), SYSTEM_CLOCK.now(), self._render)
-        return [moved.get(leave.owner) if first[leave.owner] is leave else None for leave in batch]
+            hooked = [move for move in moved.values() if move.has_webhook]
+            await announce(connection, hooked, SYSTEM_CLOCK.now(), self._render)
+        return moved
 
     async def _write(self, connection: Connection, batch: Sequence[Leave]) -> dict[tuple[UUID, int], Moved]:
         """By owner: one flush may hold the leaves of a job's present and former one."""
@@ -201,4 +217,6 @@ def _columns(leave: Leave) -> tuple[object, ...]:
         leave.charged,
         leave.said[0] if leave.said else None,
         rows.text(leave.said[1]) if leave.said else None,
+        ids.uuid7() if leave.event else None,
+        str(leave.event) if leave.event else None,
     )

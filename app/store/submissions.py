@@ -146,7 +146,10 @@ class Submissions:
 
     async def _flush(self, batch: Sequence[Submission]) -> list[Submitted]:
         results: dict[UUID, Submitted] = {}
-        async with self._database.transaction() as connection:
+        plain = not any(s.idempotency or s.dedupe_within_s or s.job.ordering_key or s.job.webhook for s in batch)
+        # One statement is a transaction by itself, without the two round trips around it.
+        scope = self._database.connection() if plain else self._database.transaction()
+        async with scope as connection:
             await _settle_keys(connection, batch, results)
             await _settle_equals(connection, [s for s in batch if s.job.id not in results], results)
             new = [s.job for s in batch if s.job.id not in results]
