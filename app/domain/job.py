@@ -256,3 +256,4 @@ class Job:
     content_hash: bytes | None
     test_mode: bool
     simulated: bool
+    ordering_key: str | None

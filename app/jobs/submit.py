@@ -235,4 +235,5 @@ def _fresh(job: NewJob) -> Job:
 _SAME = (
     "id", "project_id", "workflow", "version", "lane", "priority", "status", "reason", "due_at", "created_at",
     "expires_at", "finish_by", "trace", "tags", "metadata", "input", "content_hash", "test_mode", "simulated",
+    "ordering_key",
 )  # fmt: skip

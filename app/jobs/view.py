@@ -9,7 +9,7 @@ import orjson
 
 from app.domain import ids, money
 from app.domain.errors import Failure
-from app.domain.job import Attempt, Job, Usage
+from app.domain.job import Attempt, Job, Status, Usage
 
 
 def job_view(job: Job, base_url: str = "") -> dict[str, Any]:
@@ -26,6 +26,7 @@ def job_view(job: Job, base_url: str = "") -> dict[str, Any]:
         "revision": job.revision,
         "lane": job.lane,
         "priority": job.priority,
+        "ordering_key": job.ordering_key,
         "progress": _progress(job),
         "input": _stored(job.input),
         "output": _stored(job.output),
@@ -43,6 +44,7 @@ def job_view(job: Job, base_url: str = "") -> dict[str, Any]:
         "metadata": job.metadata,
         "batch_id": None,
         "created_at": time_view(job.created_at),
+        "due_at": time_view(job.due_at) if job.status is Status.SCHEDULED else None,
         "started_at": time_view(job.started_at),
         "ended_at": time_view(job.ended_at),
         "deadline": time_view(job.finish_by),

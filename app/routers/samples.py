@@ -35,6 +35,7 @@ SUMMARY: dict[str, Any] = {
     "revision": 3,
     "lane": "standard",
     "priority": 5,
+    "ordering_key": None,
     "progress": None,
     "error": None,
     "disposition": None,
@@ -50,6 +51,7 @@ SUMMARY: dict[str, Any] = {
     "metadata": {"order": "4711"},
     "batch_id": None,
     "created_at": "2026-01-31T12:00:00.101000Z",
+    "due_at": None,
     "started_at": _START,
     "ended_at": _END,
     "deadline": None,
@@ -135,10 +137,40 @@ WORKFLOW: dict[str, Any] = {
 }
 STATUS: dict[str, Any] = {
     "parts": {"database": "ok", "redis": "ok"},
-    "lanes": [{"lane": "standard", "queued": 12, "scheduled": 0, "waiting": 0, "running": 100, "oldest_s": 0.4}],
+    "lanes": [
+        {
+            "lane": "standard",
+            "queued": 12,
+            "scheduled": 3,
+            "waiting": 0,
+            "running": 200,
+            "reasons": {"retry": 3},
+            "due": 12,
+            "oldest_s": 0.4,
+            "eta_s": 0.24,
+            "ended_last_minute": 3000,
+            "paused": False,
+            "workers": 2,
+            "slots": 200,
+            "slots_in_use": 200,
+        }
+    ],
     "processes": {"serve": 1, "work": 2},
+    "workers": [
+        {
+            "host": "worker-1",
+            "pid": 4711,
+            "lanes": ["standard", "bulk"],
+            "started_at": "2026-01-31T11:00:00.000000Z",
+            "beat_age_s": 0.4,
+        }
+    ],
     "provider_simulated": False,
 }
+METRICS = """# HELP laneway_lane_due_jobs The backlog: unfinished jobs that may start now.
+# TYPE laneway_lane_due_jobs gauge
+laneway_lane_due_jobs{lane="standard"} 12.0
+"""
 READY: dict[str, Any] = {"status": "ok", "parts": {"database": "ok", "redis": "ok"}}
 EVENT: dict[str, Any] = {
     "type": "job.succeeded",

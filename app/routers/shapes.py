@@ -122,6 +122,7 @@ class JobSummary(Answer):
     revision: int
     lane: Lane
     priority: int
+    ordering_key: str | None
     progress: Progress | None
     error: JobError | None
     disposition: Disposition | None
@@ -137,6 +138,7 @@ class JobSummary(Answer):
     metadata: dict[str, str]
     batch_id: str | None
     created_at: AwareDatetime
+    due_at: Annotated[AwareDatetime | None, Field(description="When a scheduled job goes on.")]
     started_at: AwareDatetime | None
     ended_at: AwareDatetime | None
     deadline: AwareDatetime | None
@@ -234,14 +236,35 @@ class Timeline(Answer):
 
 
 class LaneState(Answer):
-    """A lane's unfinished jobs; `oldest_s` is the age of the oldest that is due."""
+    """A lane's unfinished jobs by state and reason; those that are `due` may start, the oldest since `oldest_s`.
+
+    `eta_s`: when a slot is free for the last of them, by what ended within the last minute; null: nothing did.
+    """
 
     lane: str
     queued: int
     scheduled: int
     waiting: int
     running: int
+    reasons: dict[str, int]
+    due: int
     oldest_s: float
+    eta_s: float | None
+    ended_last_minute: int
+    paused: bool
+    workers: int
+    slots: int
+    slots_in_use: int
+
+
+class WorkerState(Answer):
+    """A live worker and when it was last heard."""
+
+    host: str
+    pid: int
+    lanes: list[str]
+    started_at: AwareDatetime
+    beat_age_s: float
 
 
 class ServiceState(Answer):
@@ -250,6 +273,7 @@ class ServiceState(Answer):
     parts: dict[str, str]
     lanes: list[LaneState]
     processes: dict[str, int]
+    workers: list[WorkerState]
     provider_simulated: bool
 
 

@@ -44,9 +44,9 @@ class Note:
 class Lanes:
     """One test's jobs on a stack; they carry the test's own tag and the name of their crowd."""
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: Stack, tag: str | None = None) -> None:
         self.stack = stack
-        self.tag = uuid4().hex
+        self.tag = tag or uuid4().hex
         self.journal = str(stack.folder / f"journal-{self.tag}")
         self.gate = str(stack.folder / f"gate-{self.tag}")
         self.workers: list[Process] = []

@@ -34,6 +34,7 @@ def test_the_rest_of_a_key_says_that_it_waits_and_a_cancel_moves_it_up(lanes: La
     keyed = {"lane": "standard", "ordering_key": "account-7"}
     jobs = [lanes.submit("line", keyed, gate=lanes.gate) for _ in range(4)]
     assert [(job["status"], job["reason"]) for job in jobs] == [("queued", None), HELD, HELD, HELD]
+    assert {job["ordering_key"] for job in jobs} == {"account-7"}
     lanes.worker("standard")
     until(lambda: state(lanes, jobs[0]) == ("running", None))
     assert cancel(lanes, jobs[1]) == 200

@@ -22,7 +22,7 @@ VALUE: st.SearchStrategy[Any] = st.recursive(
 )
 FIELDS = (
     "webhook", "priority", "lane", "on_disconnect", "run_at", "start_within", "finish_within", "retain_for",
-    "max_cost_usd", "dedupe", "tags", "metadata", "extra",
+    "max_cost_usd", "dedupe", "off_peak", "ordering_key", "tags", "metadata", "extra",
 )  # fmt: skip
 INNER = st.dictionaries(
     st.sampled_from(["url", "events", "secret", "key", "within", "on_duplicate", "a"]), VALUE, max_size=4

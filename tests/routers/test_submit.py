@@ -13,6 +13,7 @@ JOB = {
     "id", "object", "workflow", "version", "status", "terminal", "reason", "revision", "lane", "priority", "progress",
     "input", "output", "error", "disposition", "degraded", "attempt", "attempts", "usage", "cache", "webhook_delivery",
     "tags", "metadata", "batch_id", "created_at", "started_at", "ended_at", "deadline", "expires_at", "trace", "urls",
+    "ordering_key", "due_at",
 }  # fmt: skip
 
 
@@ -20,6 +21,7 @@ def test_the_job_has_every_field_of_the_contract(stack: Stack) -> None:
     job = stack.submit("noop", {"n": 1}, tags=["a", "日本"], metadata={"k": "v"}, priority=9, wait=20)
     assert set(job) >= JOB
     assert (job["object"], job["priority"], job["tags"], job["metadata"]) == ("job", 9, ["a", "日本"], {"k": "v"})
+    assert (job["ordering_key"], job["due_at"]) == (None, None)
     assert set(job["urls"]) == {"self", "events", "trace", "cancel", "retry", "output"}
     assert set(job["usage"]) == {"input_tokens", "output_tokens", "cached_tokens", "calls", "cost_usd", "saved_usd"}
     assert set(job["attempts"][0]) == {"n", "status", "error", "cost_usd", "started_at", "ended_at"}
