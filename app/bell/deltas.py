@@ -9,15 +9,13 @@ from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
+from app.bell.inbox import Inbox, Note
 from app.domain import canonical
 
 DELTA = "laneway:delta"
 _TOGETHER_S = 0.03
-# A watcher that is so far behind gets no more until it has caught up.
-_MOST_WAITING = 10_000
-
-Delta = tuple[str, Any]
-"""Its kind, `delta` or `reset`, and its JSON data."""
+# What a note takes in memory besides its text.
+_NOTE_BYTES = 200
 
 
 class Deltas:
@@ -25,8 +23,8 @@ class Deltas:
 
     def __init__(self, publish: Callable[[str, str], Awaitable[None]]) -> None:
         self._publish = publish
-        self._waiting: dict[str, list[Delta]] = {}
-        self._watchers: dict[str, set[asyncio.Queue[Delta]]] = defaultdict(set)
+        self._waiting: dict[str, list[Note]] = {}
+        self._watchers: dict[str, set[Inbox]] = defaultdict(set)
         self._task: asyncio.Task[None] | None = None
         self._in_order = asyncio.Lock()
 
@@ -45,14 +43,14 @@ class Deltas:
                 await self._publish(DELTA, "\n".join(lines))
 
     @contextmanager
-    def watching(self, job_id: UUID) -> Iterator[asyncio.Queue[Delta]]:
-        """A queue of the job's deltas from now on."""
-        queue: asyncio.Queue[Delta] = asyncio.Queue(_MOST_WAITING)
-        self._watchers[job_id.hex].add(queue)
+    def watching(self, job_id: UUID) -> Iterator[Inbox]:
+        """An inbox of the job's moves and deltas from now on."""
+        inbox = Inbox()
+        self._watchers[job_id.hex].add(inbox)
         try:
-            yield queue
+            yield inbox
         finally:
-            self._watchers[job_id.hex].discard(queue)
+            self._watchers[job_id.hex].discard(inbox)
             if not self._watchers[job_id.hex]:
                 del self._watchers[job_id.hex]
 
@@ -60,18 +58,19 @@ class Deltas:
         """Hand a message to the watchers of its jobs."""
         for line in message.split("\n"):
             job_id, _, deltas = line.partition(" ")
-            queues = self._watchers.get(job_id)
-            if queues:
-                for kind, data in canonical.load(deltas):
-                    _put(queues, (kind, data))
+            if inboxes := self._watchers.get(job_id):
+                notes = canonical.load(deltas)
+                size = len(deltas) // len(notes) + _NOTE_BYTES
+                for kind, data in notes:
+                    for inbox in inboxes:
+                        inbox.delta((kind, data), size)
+
+    def moved(self, job_id: str, ended: bool) -> None:
+        """Tell the watchers of the job, by its id in hexadecimal, that it moved, and whether it may have ended."""
+        for inbox in self._watchers.get(job_id, ()):
+            inbox.moved(ended)
 
     async def _send(self) -> None:
         while self._waiting:
             await self.flush()
             await asyncio.sleep(_TOGETHER_S)
-
-
-def _put(queues: set[asyncio.Queue[Delta]], delta: Delta) -> None:
-    for queue in queues:
-        if not queue.full():
-            queue.put_nowait(delta)

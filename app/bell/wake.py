@@ -15,7 +15,8 @@ from uuid import UUID
 
 from arq.connections import ArqRedis
 
-from app.bell.deltas import DELTA, Delta, Deltas
+from app.bell.deltas import DELTA, Deltas
+from app.bell.inbox import Inbox
 from app.bell.redis import AWAY
 from app.telemetry.logs import log
 from app.telemetry.loop import end, keep_running
@@ -49,11 +50,11 @@ class Wake:
         self._publish(CANCEL, [job_id.hex])
 
     def delta(self, job_id: UUID, kind: str, data: Any) -> None:
-        """Send partial output to who watches the job: kind `delta` or `reset`, and JSON data. Nobody waits for it."""
+        """Send partial output to who watches the job: a kind and JSON data. Nobody waits for it."""
         self._deltas.send(job_id, kind, data)
 
-    def watching(self, job_id: UUID) -> AbstractContextManager[asyncio.Queue[Delta]]:
-        """A queue of the job's deltas, (kind, data) each, from now on; only where `start` was told of jobs."""
+    def watching(self, job_id: UUID) -> AbstractContextManager[Inbox]:
+        """An inbox of the job's moves and deltas from now on, in order; only where `start` was told of jobs."""
         return self._deltas.watching(job_id)
 
     def listen(self, channel: str, listener: Listener) -> None:
@@ -95,6 +96,7 @@ class Wake:
         for job_id in message.split(","):
             for event in self._waiting.get(f"{channel} {job_id}", ()):
                 event.set()
+            self._deltas.moved(job_id, channel == MOVED)
 
     def _publish(self, channel: str, words: Sequence[str]) -> None:
         if not words:

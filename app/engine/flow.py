@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from app.domain import ids
 from app.engine import codec
 from app.engine.items import ItemReader
 
@@ -19,29 +20,32 @@ Tell = Callable[[str, Any], None]
 class Flow(ABC):
     """Hears the answer of each try. A later try must say again what was handed out; else it is only heard to its end.
 
-    `tell` gets what streaming clients are sent: deltas of the text, and a reset when what they have is void.
+    `tell` gets what streaming clients are sent: each piece with its answer's name and its number in it, so that nobody
+    mixes two answers, and a reset when an answer is void.
     """
 
-    def __init__(self, step: str, tell: Tell) -> None:
+    def __init__(self, step: tuple[str, str], tell: Tell) -> None:
         self.ready: deque[Any] = deque()
         self.arrived = asyncio.Event()
-        self._step = step
+        self._step = {"step": step[0], "key": step[1] or None}
         self._tell = tell
-        self._told = False
+        self._answer = ""
+        self._told = 0
         self._same = True
 
     def begin(self) -> None:
         """An answer begins; one that had begun before is void."""
         if self._told:
-            self._tell("reset", {"step": self._step})
-        self._told = False
+            self._tell("reset", {**self._step, "answer": self._answer})
+        self._answer = ids.span_id()
+        self._told = 0
         self._same = True
         self._restart()
 
     def text(self, piece: str) -> None:
         """Its next piece."""
-        self._told = True
-        self._tell("delta", {"step": self._step, "text": piece})
+        self._tell("piece", {**self._step, "answer": self._answer, "n": self._told, "text": piece})
+        self._told += 1
         if self._same:
             self._same = self._take(piece)
 
@@ -66,7 +70,7 @@ class Flow(ABC):
 class TextFlow(Flow):
     """A text in pieces."""
 
-    def __init__(self, step: str, tell: Tell) -> None:
+    def __init__(self, step: tuple[str, str], tell: Tell) -> None:
         super().__init__(step, tell)
         self._given = ""
         self._now = ""
@@ -94,7 +98,7 @@ class TextFlow(Flow):
 class ListFlow(Flow):
     """Elements of a list, each checked as soon as it is whole."""
 
-    def __init__(self, step: str, tell: Tell, element: TypeAdapter[Any]) -> None:
+    def __init__(self, step: tuple[str, str], tell: Tell, element: TypeAdapter[Any]) -> None:
         super().__init__(step, tell)
         self._element = element
         self._given: list[bytes] = []

@@ -52,7 +52,8 @@ class Run:
 
     `resumed` False promises that no record exists, so that none is loaded. `deadline` is the client's (aware UTC).
     `on_progress` gets percent and step; it only notes them. `on_delta` gets what streaming clients are sent: a kind,
-    `delta` or `reset`, and JSON data. `may_start` is awaited before each new try of a step.
+    `delta` (emitted by the author), `piece` (of a streamed answer) or `reset`, and JSON data. `may_start` is awaited
+    before each new try of a step.
     """
 
     job_id: UUID

@@ -25,7 +25,7 @@ class Stream(Generic[T]):
         form = question.form
         self._steps = steps
         self._question = question
-        self._flow = _flow(steps, identity[0], question)
+        self._flow = _flow(steps, identity, question)
         self._work: Work[Any] = Work(*identity, "stream", digest, policy, form.adapter, self._act)
         self._task: asyncio.Task[Any] | None = None
         self._over = False
@@ -74,7 +74,7 @@ class Stream(Generic[T]):
         return await ask(self._steps.run, self._question, one, self._flow)
 
 
-def _flow(steps: Steps, step: str, question: Question) -> Flow:
+def _flow(steps: Steps, step: tuple[str, str], question: Question) -> Flow:
     def tell(kind: str, data: Any) -> None:
         steps.tell(steps.run.on_delta, kind, data)
 

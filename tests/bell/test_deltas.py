@@ -11,6 +11,7 @@ import pytest
 from arq.connections import ArqRedis
 
 from app.bell.deltas import DELTA
+from app.bell.inbox import MOST_BYTES, Inbox, Note
 from app.bell.redis import open_redis
 from app.bell.wake import Wake
 from app.domain import ids
@@ -28,10 +29,14 @@ async def watcher(redis: ArqRedis) -> AsyncIterator[Wake]:
     await wake.close()
 
 
-async def taken(queue: asyncio.Queue[tuple[str, Any]], count: int) -> list[tuple[str, Any]]:
-    """The next so many."""
+async def taken(inbox: Inbox, count: int) -> list[Note]:
+    """The next so many, and no more."""
+    notes: list[Note] = []
     async with asyncio.timeout(10):
-        return [await queue.get() for _ in range(count)]
+        while len(notes) < count:
+            notes += await inbox.take(1)
+    assert len(notes) == count
+    return notes
 
 
 async def test_each_job_has_its_own_watchers_and_order(redis: ArqRedis, watcher: Wake) -> None:
@@ -46,7 +51,7 @@ async def test_each_job_has_its_own_watchers_and_order(redis: ArqRedis, watcher:
         assert await taken(one, 51) == sent
         assert await taken(two, 51) == sent
         assert await taken(three, 1) == [("delta", None)]
-        assert one.empty()
+        assert await one.take(0) == []
     await worker.close()
 
 
@@ -79,14 +84,15 @@ async def test_pieces_that_come_together_travel_together(redis: ArqRedis) -> Non
 
 async def test_what_a_job_said_comes_before_its_end(redis: ArqRedis, watcher: Wake) -> None:
     worker, job = Wake(redis), ids.uuid7()
-    with watcher.watching(job) as queue, watcher.waiting(job) as moved:
+    with watcher.watching(job) as inbox, watcher.waiting(job, running=False) as moved:
         for n in range(10):
             worker.delta(job, "delta", n)
             await asyncio.sleep(0)
+        worker.moved([job], running=True)
         worker.moved([job])
         async with asyncio.timeout(10):
             await moved.wait()
-        assert queue.qsize() == 10
+        assert (await taken(inbox, 11)) == [*(("delta", n) for n in range(10)), ("moved", True)]
 
 
 async def test_nobody_waits_for_a_bell_that_is_away() -> None:
@@ -102,15 +108,20 @@ async def test_nobody_waits_for_a_bell_that_is_away() -> None:
 
 
 async def test_who_does_not_read_loses_only_his_own(redis: ArqRedis, watcher: Wake) -> None:
-    worker, job = Wake(redis), ids.uuid7()
-    with watcher.watching(job) as lazy:
-        for n in range(10_100):
-            worker.delta(job, "delta", n)
+    """What waits for him never takes more than its limit; then he hears again."""
+    worker, job, kilobyte = Wake(redis), ids.uuid7(), "x" * 1000
+    with watcher.watching(job) as lazy, watcher.watching(job) as eager:
+        for n in range(2000):
+            worker.delta(job, "delta", [n, kilobyte])
+        worker.moved([job])
+        told: list[Note] = []
         async with asyncio.timeout(10):
-            while lazy.qsize() < 10_000:  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
-        assert await taken(lazy, 1) == [("delta", 0)]
-        with watcher.watching(job) as eager:
-            worker.delta(job, "delta", "more")
-            assert await taken(eager, 1) == [("delta", "more")]
+            while ("moved", True) not in told:
+                told += await eager.take(1)
+        late = await lazy.take(0)
+        assert [data[0] for _, data in late[:-1]] == list(range(len(late) - 1))
+        assert MOST_BYTES / 1400 < len(late) < MOST_BYTES / 1000
+        assert late[-1] == ("moved", True), "a move always has room"
+        worker.delta(job, "delta", "more")
+        assert await taken(lazy, 1) == [("delta", "more")]
     await worker.close()

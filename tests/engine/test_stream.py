@@ -94,7 +94,8 @@ async def test_steps_start_before_the_answer_is_whole() -> None:
 async def test_a_list_comes_in_an_object_or_bare(answer: Any) -> None:
     output, sent = await results(findings, {"find": Reply(answer)})
     assert output == ["A", "B"]
-    assert {kind for kind, _ in sent} == {"delta"}
+    assert {kind for kind, _ in sent} == {"piece"}
+    assert [data["n"] for _, data in sent] == list(range(len(sent)))
     said = "".join(data["text"] for _, data in sent)
     assert said == (answer if isinstance(answer, str) else canonical.dump(answer).decode())
     assert {data["step"] for _, data in sent} == {"find"}
@@ -142,7 +143,12 @@ async def test_after_a_cut_no_item_comes_twice() -> None:
     kinds = [kind for kind, _ in sent]
     assert kinds.count("reset") == 1
     reset = kinds.index("reset")
-    assert sent[reset] == ("reset", {"step": "find"})
+    void, told = sent[0][1]["answer"], sent[-1][1]["answer"]
+    assert sent[reset] == ("reset", {"step": "find", "key": None, "answer": void})
+    assert void != told
+    assert [(data["answer"], data["n"]) for _, data in sent[reset + 1 :]] == [
+        (told, n) for n in range(len(sent) - reset - 1)
+    ]
     assert "".join(data["text"] for _, data in sent[reset + 1 :]) == canonical.dump([A, A, B, C]).decode()
     assert [call.outcome for call in journal.calls] == [CallOutcome.FAILED, CallOutcome.SUCCEEDED]
 
