@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import functools
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI
@@ -11,10 +12,10 @@ from fastapi.telemetry import TelemetryConfig
 
 from app import __version__
 from app.engine.catalogue import Catalogue
-from app.routers import errors, health, jobs, openapi, workflows
+from app.routers import errors, health, jobs, openapi, status, workflows
 from app.routers.requestid import RequestId
 from app.settings import Settings
-from app.telemetry.loop import end, keep_running
+from app.telemetry.loop import end, keep_running, measure_lag
 from app.wiring import Runtime, open_runtime
 
 DESCRIPTION = """Runs AI workflows durably: a job answered 201 or 202 ends in exactly one end state.
@@ -46,7 +47,7 @@ def create_app(settings: Settings, catalogue: Catalogue) -> FastAPI:
         redirect_slashes=False,
     )
     errors.install(app)
-    for room in (health, workflows, jobs):
+    for room in (health, status, workflows, jobs):
         app.include_router(room.router)
     openapi.install(app, catalogue)
     app.add_middleware(RequestId)
@@ -84,7 +85,13 @@ async def _background(runtime: Runtime) -> AsyncIterator[None]:
     if key := runtime.settings.bootstrap_key:
         await runtime.access.ensure(key.get_secret_value())
     runtime.wake.start(jobs=True)
-    loops = {"heart": runtime.heart.run, "recover": runtime.recover.run, "backlog": runtime.backlog.run}
+    loops: dict[str, Callable[[], Awaitable[None]]] = {
+        "heart": runtime.heart.run,
+        "recover": runtime.recover.run,
+        "backlog": runtime.backlog.run,
+        "report": runtime.report.run,
+        "lag": functools.partial(measure_lag, runtime.clock, runtime.metrics.loop_lag.observe),
+    }
     tasks = [asyncio.get_running_loop().create_task(keep_running(name, loop)) for name, loop in loops.items()]
     try:
         yield
@@ -94,5 +101,6 @@ async def _background(runtime: Runtime) -> AsyncIterator[None]:
         await runtime.wake.close()
         await runtime.ring.close()
         with suppress(Exception):
+            await runtime.report.once()
             await runtime.workers.release(runtime.process_id)
         await runtime.workers.close()

@@ -41,6 +41,10 @@ from app.jobs.submit import Submit
 from app.jobs.view import job_view
 from app.jobs.wait import Wait
 from app.ops.access import Access
+from app.ops.overview import Overview
+from app.ops.parts import Parts
+from app.ops.report import Report
+from app.ops.scrape import Scrape
 from app.settings import Settings
 from app.store.announce import EventRow, RenderBody
 from app.store.children import Children
@@ -48,12 +52,15 @@ from app.store.claims import Claims
 from app.store.controls import Controls
 from app.store.database import Database, StoreAway, open_database
 from app.store.deliveries import Deliveries
+from app.store.depth import Depth
 from app.store.keys import Keys
 from app.store.leaves import Leaves
 from app.store.reads import Reads
+from app.store.reports import Reports
 from app.store.steps import Steps
 from app.store.submissions import Submissions
 from app.store.workers import Workers
+from app.telemetry.metrics import Metrics
 from app.telemetry.traces import Tracing, open_tracing
 
 REFERENCE = "app.workflows"
@@ -72,6 +79,7 @@ class Runtime:
     ring: Ring
     wake: Wake
     tracing: Tracing
+    metrics: Metrics
     export: Export
     catalogue: Catalogue
     access: Access
@@ -86,6 +94,10 @@ class Runtime:
     wait: Wait
     control: Control
     latency: Latency
+    parts: Parts
+    overview: Overview
+    report: Report
+    scrape: Scrape
     render: RenderBody
     base_url: str
     draining: bool = False
@@ -139,10 +151,14 @@ def _runtime(
     render = _renderer(base_url)
     ring, wake = Ring(redis), Wake(redis)
     reads, controls = Reads(database), Controls(database, render)
-    export = Export(reads, tracing)
+    metrics = _metrics(database, clock)
+    export = Export(reads, tracing, metrics)
     workers, deliveries = Workers(database, process_id), Deliveries(database, process_id)
     heart = Heart(workers, clock, role=role, lanes=lanes, lease_s=settings.lease_s)
     cascade = Cascade(Children(database, render), ring, wake, export).once
+    reports, parts = Reports(database), Parts(database=database.ping, redis=redis.ping)
+    report = Report(reports, metrics, process_id, clock, role=role, lanes=lanes)
+    overview = Overview(Depth(database), reports, clock)
     interval_s = settings.queue.ring_interval_s
     backlog = Backlog(reads, settings.queue, clock)
     return Runtime(
@@ -154,6 +170,7 @@ def _runtime(
         ring=ring,
         wake=wake,
         tracing=tracing,
+        metrics=metrics,
         export=export,
         catalogue=catalogue,
         access=Access(Keys(database), settings.pepper.get_secret_value(), clock),
@@ -164,10 +181,14 @@ def _runtime(
         heart=heart,
         recover=Recover(database, controls, workers, deliveries, ring, wake, heart, export, cascade, clock, interval_s),
         backlog=backlog,
-        submit=Submit(Submissions(database), reads, backlog, ring, clock, settings.off_peak_hours),
+        submit=Submit(Submissions(database), reads, backlog, ring, clock, settings.off_peak_hours, metrics),
         wait=Wait(reads, wake, clock),
         control=Control(controls, ring, wake, export),
         latency=Latency(reads, clock),
+        parts=parts,
+        overview=overview,
+        report=report,
+        scrape=Scrape(overview, parts, report, simulated=settings.simulated),
         render=render,
         base_url=base_url,
     )
@@ -191,9 +212,9 @@ async def open_worker(runtime: Runtime) -> AsyncIterator[WorkerRuntime]:
         run = Run(
             RunParts(
                 claims=claims,
-                steps=Steps(runtime.database),
-                children=Children(runtime.database, runtime.render),
-                settle=Settle(Leaves(runtime.database, runtime.render), progress, clock),
+                steps=Steps(runtime.database, runtime.metrics),
+                children=Children(runtime.database, runtime.render, metrics=runtime.metrics),
+                settle=Settle(Leaves(runtime.database, runtime.render), progress, runtime.metrics, clock),
                 progress=progress,
                 catalogue=runtime.catalogue,
                 gateway=gateway,
@@ -203,13 +224,26 @@ async def open_worker(runtime: Runtime) -> AsyncIterator[WorkerRuntime]:
                 clock=clock,
                 tracing=tracing,
                 export=runtime.export,
+                metrics=runtime.metrics,
             )
         )
-        deliver = Deliver(runtime.deliveries, sender, settings.webhooks, clock, tracing)
+        deliver = Deliver(runtime.deliveries, sender, settings.webhooks, clock, tracing, runtime.metrics)
         strays = Strays(
-            runtime.controls, claims, run, runtime.deliveries, deliver, runtime.process_id, runtime.ring, runtime.wake
-        )
+            runtime.controls, claims, run, runtime.deliveries, deliver, runtime.process_id, runtime.ring, runtime.wake,
+            runtime.export,
+        )  # fmt: skip
         yield WorkerRuntime(claims, run, strays, deliver)
+
+
+def _metrics(database: Database, clock: Clock) -> Metrics:
+    metrics = Metrics(clock)
+    for state, ask in (
+        ("in_use", lambda: database.in_use),
+        ("idle", lambda: database.idle),
+        ("most", lambda: database.most),
+    ):
+        metrics.connections.watch(ask, state)
+    return metrics
 
 
 def _renderer(base_url: str) -> RenderBody:

@@ -18,7 +18,7 @@ from app.engine.catalogue import Catalogue
 from app.settings import Settings
 from app.store.database import StoreAway
 from app.telemetry.logs import log
-from app.telemetry.loop import end, keep_running
+from app.telemetry.loop import end, keep_running, measure_lag
 from app.wiring import Runtime, WorkerRuntime, open_runtime, open_worker
 
 DELIVERY = "delivery"
@@ -54,9 +54,12 @@ def _pool(lane: str, runtime: Runtime, parts: WorkerRuntime) -> LanePool:
         return await (parts.deliver.serve() if lane == DELIVERY else parts.run.serve(lane))
 
     own: Serve = serve
-    return LanePool(
+    pool = LanePool(
         lane, runtime.settings.lane(lane).slots, own, runtime.redis, successor=lambda: runtime.ring.ring(lane)
     )
+    runtime.metrics.slots.watch(lambda: pool.max_jobs, lane)
+    runtime.metrics.slots_in_use.watch(lambda: pool.job_counter, lane)
+    return pool
 
 
 async def _serve(runtime: Runtime, parts: WorkerRuntime, pools: Sequence[LanePool], stopping: asyncio.Event) -> None:
@@ -68,6 +71,8 @@ async def _serve(runtime: Runtime, parts: WorkerRuntime, pools: Sequence[LanePoo
     others = [_started(f"pool {pool.lane}", pool.main) for pool in pools]
     top_up = functools.partial(_top_up, runtime, parts, pools, runtime.clock)
     others += [_started("recover", runtime.recover.run), _started("top-up", top_up)]
+    lag = functools.partial(measure_lag, runtime.clock, runtime.metrics.loop_lag.observe)
+    others += [_started("report", runtime.report.run), _started("lag", lag)]
     log("worker").info("serving", lanes=",".join(pool.lane for pool in pools))
     await stopping.wait()
     log("worker").info("draining")
@@ -77,6 +82,7 @@ async def _serve(runtime: Runtime, parts: WorkerRuntime, pools: Sequence[LanePoo
     await runtime.ring.close()
     with suppress(StoreAway):
         await parts.strays.give_back_all()
+        await runtime.report.once()
         await runtime.workers.release(runtime.process_id)
     await runtime.workers.close()
 

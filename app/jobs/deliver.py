@@ -21,6 +21,7 @@ from app.store.database import StoreAway
 from app.store.deliveries import Deliveries
 from app.telemetry import names
 from app.telemetry.logs import log
+from app.telemetry.metrics import Metrics
 from app.telemetry.traces import SpanRecord, Tracing, child
 
 _GONE = 410
@@ -36,9 +37,11 @@ class Deliver:
     """
 
     def __init__(
-        self, deliveries: Deliveries, client: WebhookClient, settings: WebhookSettings, clock: Clock, tracing: Tracing
-    ) -> None:
+        self, deliveries: Deliveries, client: WebhookClient, settings: WebhookSettings, clock: Clock, tracing: Tracing,
+        metrics: Metrics | None = None,
+    ) -> None:  # fmt: skip
         self._deliveries = deliveries
+        self._metrics = metrics or Metrics(clock)
         self._client = client
         self._settings = settings
         self._clock = clock
@@ -130,6 +133,7 @@ class Deliver:
     def _tell(self, delivery: Delivery, answer: Answer, result: DeliveryResult, trace: TraceContext) -> None:
         attempt = delivery.attempts + 1
         self._tracing.emit(_span(delivery, answer, result, trace, attempt))
+        self._metrics.sent(result.status, result.duration_ms / 1000)
         write = self._log.info if result.status is DeliveryStatus.SUCCEEDED else self._log.warning
         write(
             "webhook attempt",

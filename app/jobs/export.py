@@ -1,10 +1,10 @@
-"""Sends a job's own spans to the collector once the job has ended, whoever ended it."""
+"""Tells of a job that has ended, whoever ended it: its own spans to the collector, the end to the counts."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextvars import Context
 from datetime import datetime
 
@@ -16,6 +16,7 @@ from app.store.announce import Moved
 from app.store.reads import Reads, TraceRows
 from app.telemetry import names
 from app.telemetry.logs import log
+from app.telemetry.metrics import Metrics
 from app.telemetry.place import kind_of, place_of
 from app.telemetry.traces import SpanRecord, Tracing
 
@@ -30,30 +31,40 @@ class Export:
     Nobody waits for it: what has to be read first is read one by one beside the work.
     """
 
-    def __init__(self, reads: Reads, tracing: Tracing) -> None:
+    def __init__(self, reads: Reads, tracing: Tracing, metrics: Metrics) -> None:
         self._reads = reads
+        self._metrics = metrics
         self._tracing = tracing
         self._wanted: deque[Moved] = deque(maxlen=_MOST)
         self._task: asyncio.Task[None] | None = None
 
     def ended(self, moved: Iterable[Moved]) -> None:
-        """Send the spans of those that have ended; a database that is away costs them, and nothing else."""
-        if not self._tracing.exporting:
-            return
-        self._wanted.extend(move for move in moved if move.status.terminal)
-        if self._wanted and (self._task is None or self._task.done()):
-            self._task = asyncio.get_running_loop().create_task(self._read(), context=Context())
+        """Count those of the jobs that have ended, none by its worker, and send their spans."""
+        ended = [move for move in moved if move.status.terminal]
+        for move in ended:
+            self._metrics.ended_apart(move.workflow, move.lane, move.status, move.error_class, move.error_code)
+        self._send_later(ended)
 
     def settled(self, job: Claimed, moved: Moved, error: str | None, now: datetime) -> None:
-        """The same for a job that its worker has just settled; without reading it, when this was its only claim."""
-        if job.resumed or not moved.status.terminal or not self._tracing.exporting:
-            self.ended([moved])
+        """Send those of a job that its worker has just left; without reading it, when this was its only claim."""
+        if not moved.status.terminal or not self._tracing.exporting:
+            return
+        if job.resumed:
+            self._send_later([moved])
             return
         claim = Claim(job.attempt, moved.status, job.due_at, job.claimed_at, now, error=error)
         course = Course(
             job.id, job.workflow, moved.status, None, error, job.created_at, job.due_at, now, job.trace, (claim,)
         )
         self._send(course, job.version, job.lane)
+
+    def _send_later(self, ended: Sequence[Moved]) -> None:
+        """A database that is away costs these spans, and nothing else."""
+        if not ended or not self._tracing.exporting:
+            return
+        self._wanted.extend(ended)
+        if self._task is None or self._task.done():
+            self._task = asyncio.get_running_loop().create_task(self._read(), context=Context())
 
     async def close(self) -> None:
         """Send what is left, for a second at most."""

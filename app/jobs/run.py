@@ -38,6 +38,7 @@ from app.store.claims import Claims
 from app.store.database import StoreAway
 from app.store.steps import Steps
 from app.telemetry.logs import about, log
+from app.telemetry.metrics import Metrics
 from app.telemetry.traces import Tracing
 
 # How long a job waits for a worker that knows its workflow version.
@@ -62,6 +63,7 @@ class RunParts:
     clock: Clock
     tracing: Tracing
     export: Export
+    metrics: Metrics
 
 
 class Run:
@@ -81,6 +83,7 @@ class Run:
         """Claim and run the lane's next job; False when there is none or this worker may not start work."""
         if not self._parts.heart.fresh:
             return False
+        began = self._parts.clock.monotonic()
         try:
             job = await self._parts.claims.claim(lane)
         except StoreAway as error:
@@ -91,6 +94,7 @@ class Run:
             return False
         crash_here("job.claimed")
         self._holds.add(job)
+        self._parts.metrics.claimed(job, self._parts.clock.monotonic() - began)
         self._parts.wake.moved([job.id], running=True)
         try:
             with about(job_id=ids.show("job", job.id), trace_id=job.trace.trace_id):

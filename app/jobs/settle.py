@@ -13,6 +13,7 @@ from app.store.announce import Moved
 from app.store.database import StoreAway
 from app.store.leaves import Leave, Leaves
 from app.telemetry.logs import log
+from app.telemetry.metrics import Metrics
 
 _RETRY_S = 0.25
 CANCELED = Failure(ErrorClass.INPUT, "canceled_by_client", "Canceled by the client.")
@@ -22,9 +23,10 @@ _SCHEDULED = (Reason.RETRY, Reason.SLEEP, Reason.RUN_AT, Reason.OFF_PEAK)
 class Settle:
     """Gives a job back. A database that is away is waited for: paid results are kept until the fence has answered."""
 
-    def __init__(self, leaves: Leaves, progress: Progress, clock: Clock) -> None:
+    def __init__(self, leaves: Leaves, progress: Progress, metrics: Metrics, clock: Clock) -> None:
         self._leaves = leaves
         self._progress = progress
+        self._metrics = metrics
         self._clock = clock
 
     async def outcome(self, job: Claimed, outcome: Outcome, base: Usage, base_cost_nanos: int) -> Moved | None:
@@ -55,12 +57,18 @@ class Settle:
     async def write(self, leave: Leave) -> Moved | None:
         """Write until the database answers; with the job's last word of progress."""
         leave = replace(leave, said=self._progress.last_word(leave.job))
+        began = self._clock.monotonic()
         while True:
             try:
-                return await self._leaves.leave(leave)
+                moved = await self._leaves.leave(leave)
+                break
             except StoreAway as error:
                 log("jobs").warning("settle waits", error=str(error))
                 await self._clock.sleep(_RETRY_S)
+        if moved is not None:
+            now, waited_s = self._clock.now(), self._clock.monotonic() - began
+            self._metrics.left(leave.job, leave.status, leave.reason, leave.error, now, waited_s)
+        return moved
 
 
 def _leave(job: Claimed, outcome: Outcome, usage: Usage, cost_nanos: int) -> Leave:

@@ -7,6 +7,7 @@ from uuid import UUID
 from app.bell.ring import Ring
 from app.bell.wake import Wake
 from app.jobs.deliver import Deliver
+from app.jobs.export import Export
 from app.jobs.holds import Owned
 from app.jobs.recover import tell
 from app.jobs.run import Run
@@ -21,7 +22,7 @@ class Strays:
 
     def __init__(
         self, controls: Controls, claims: Claims, run: Run, deliveries: Deliveries, deliver: Deliver, worker_id: UUID,
-        ring: Ring, wake: Wake,
+        ring: Ring, wake: Wake, export: Export,
     ) -> None:  # fmt: skip
         self._controls = controls
         self._claims = claims
@@ -31,6 +32,7 @@ class Strays:
         self._worker_id = worker_id
         self._ring = ring
         self._wake = wake
+        self._export = export
         self._suspects: frozenset[Owned] = frozenset()
         self._unsent: frozenset[UUID] = frozenset()
 
@@ -58,6 +60,7 @@ class Strays:
         moved = await self._controls.recover([self._worker_id], died=False, job_ids=job_ids)
         log("strays").warning("given back", count=len(moved))
         tell(moved, self._ring, self._wake)
+        self._export.ended(moved)
 
     async def _give_back_unsent(self, delivery_ids: frozenset[UUID]) -> None:
         if delivery_ids:

@@ -21,6 +21,7 @@ from app.jobs.check import validated
 from app.jobs.start import start_of
 from app.store.reads import Reads
 from app.store.submissions import IdempotencyKey, Outcome, Submission, Submissions, Submitted
+from app.telemetry.metrics import Metrics
 
 _LANES = ("interactive", "standard", "bulk")
 _DEDUPE_WITHIN_S = 3600.0
@@ -76,9 +77,10 @@ class Submit:
 
     def __init__(
         self, submissions: Submissions, reads: Reads, backlog: Backlog, ring: Ring, clock: Clock,
-        hours: Mapping[str, Hours],
+        hours: Mapping[str, Hours], metrics: Metrics,
     ) -> None:  # fmt: skip
         self._submissions = submissions
+        self._metrics = metrics
         self._hours = hours
         self._reads = reads
         self._backlog = backlog
@@ -89,7 +91,10 @@ class Submit:
         """Store the job and ring its lane. Raises Problem, and StoreAway when the outcome is unknown."""
         submission = self._submission(request)
         repeated = await self._past_the_cap(submission)
+        began = self._clock.monotonic()
         result = repeated or await self._submissions.submit(submission)
+        self._metrics.store_seconds.observe(self._clock.monotonic() - began, "submit")
+        self._metrics.submitted.add(submission.job.workflow, submission.job.lane, result.outcome)
         if result.outcome is Outcome.CREATED:
             crash_here("submit.committed")
             job = submission.job

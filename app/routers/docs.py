@@ -20,6 +20,7 @@ class Told:
     description: str
     schema: str | None = None
     example: Any = None
+    media: str = "application/json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +133,7 @@ OPERATIONS: dict[str, Operation] = {
         {200: Told("The workflow", "Workflow", samples.WORKFLOW)}, ("workflow_not_allowed", "not_found")
     ),
     "ops.status": Operation({200: Told("The service", "ServiceState", samples.STATUS)}),
+    "ops.metrics": Operation({200: Told("The service", "Metrics", samples.METRICS, "text/plain")}),
     "health.live": Operation({200: Told("Alive", "Live", {"status": "ok"})}, open=True),
     "health.ready": Operation(
         {

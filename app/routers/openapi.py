@@ -65,7 +65,8 @@ def _schemas() -> dict[str, Any]:
     schemas = {_BODIES.get(name, name): schema for name, schema in found["$defs"].items()}
     for body, name in _BODIES.items():
         schemas[name]["title"] = body.removesuffix("Body")
-    return {**schemas, "Anything": {"description": "What the workflow's output schema says."}}
+    anything = {"description": "What the workflow's output schema says."}
+    return {**schemas, "Anything": anything, "Metrics": {"type": "string", "description": "Prometheus's text format."}}
 
 
 def _complete(operation: dict[str, Any]) -> None:
@@ -84,7 +85,7 @@ def _complete(operation: dict[str, Any]) -> None:
 def _answer(told: docs.Operation, one: docs.Told) -> dict[str, Any]:
     answer: dict[str, Any] = {"description": one.description}
     if one.schema:
-        answer["content"] = _content("application/json", one.schema, one.example)
+        answer["content"] = _content(one.media, one.schema, one.example)
     if told.linked and one.schema == "Job":
         parameters = {"job_id": "$response.body#/id"}
         answer["links"] = {name: {"operationId": to, "parameters": parameters} for name, to in docs.LINKS.items()}

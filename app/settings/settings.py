@@ -139,6 +139,8 @@ class Settings(BaseSettings):
     drain_notice_s: Annotated[float, Field(ge=0, le=300)] = 0.0
     # PostgreSQL connections of each process, beside the three that beat and flush.
     pool_size: Annotated[int, Field(ge=2, le=200)] = 8
+    # `/metrics` and `/v1/status` answer without a key.
+    metrics_open: bool = False
     # Names a place in the code where this process kills itself: fault tests only.
     crash_point: str | None = None
 

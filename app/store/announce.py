@@ -21,7 +21,8 @@ from app.store.database import Connection
 class Moved:
     """A job that changed state in a committed transaction: whom to wake, what to ring.
 
-    `rings` are lanes that have work by this move besides the job's own: a parent was waiting for it.
+    `rings` are lanes that have work by this move besides the job's own: a parent was waiting for it. `workflow` and the
+    error are told where no worker made the move.
     """
 
     id: UUID
@@ -32,6 +33,9 @@ class Moved:
     has_webhook: bool
     event: EventType | None = None
     rings: tuple[str, ...] = ()
+    workflow: str = ""
+    error_class: str | None = None
+    error_code: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from app.store import families, rows
 from app.store.announce import Moved, RenderBody, announce
 from app.store.controls import CANCEL, FLAG, moved_of, queue_again
 from app.store.database import Connection, Database
+from app.telemetry.metrics import Metrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +122,11 @@ _WITH_PARENT = "Canceled with its parent."
 class Children:
     """The door for jobs that start jobs. The writes of a parent answer None when its fence refuses."""
 
-    def __init__(self, database: Database, render: RenderBody, portion: int = 1000) -> None:
+    def __init__(
+        self, database: Database, render: RenderBody, portion: int = 1000, metrics: Metrics | None = None
+    ) -> None:
         self._database = database
+        self._metrics = metrics or Metrics(SYSTEM_CLOCK)
         self._render = render
         self._portion = portion
 
@@ -156,6 +160,7 @@ class Children:
                 common.lane, common.retain_s, common.max_cost_nanos, common.parent_span_id, spawn.id,
             )  # fmt: skip
             row = await connection.fetchrow(_STARTED, spawn.id, places.stop, made)
+        self._metrics.submitted.add(common.workflow, common.lane, "created", by=made)
         return None if row is None else _spawn(row)
 
     async def revive(self, parent: Claimed, spawn: SpawnRow) -> int | None:

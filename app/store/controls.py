@@ -34,7 +34,8 @@ class Refusal(StrEnum):
 _DEATH_WINDOW_H = 72
 _DEATHS = 3
 
-_RETURN = "returning j.id, j.project_id, j.status, j.revision, j.lane, j.has_webhook"
+_RETURN = """returning j.id, j.project_id, j.status, j.revision, j.lane, j.has_webhook, j.workflow, j.error_class,
+    j.error_code"""
 
 CANCEL = f"""
 update jobs j
@@ -246,7 +247,18 @@ def moved_of(row: asyncpg.Record) -> Moved:
     """The move of a row that came back from one of the statements here."""
     status = Status(row["status"])
     event: EventType | None = END_EVENT.get(status)
-    return Moved(row["id"], row["project_id"], status, row["revision"], row["lane"], row["has_webhook"], event)
+    return Moved(
+        row["id"],
+        row["project_id"],
+        status,
+        row["revision"],
+        row["lane"],
+        row["has_webhook"],
+        event,
+        workflow=row["workflow"],
+        error_class=row["error_class"],
+        error_code=row["error_code"],
+    )
 
 
 def _checked(row: asyncpg.Record | None, revision: int | None) -> Status | Refusal:

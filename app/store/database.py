@@ -55,6 +55,21 @@ class Database:
         async with self.connection() as connection, connection.transaction():
             yield connection
 
+    @property
+    def in_use(self) -> int:
+        """Connections of the pool that somebody holds."""
+        return self._pool.get_size() - self._pool.get_idle_size()
+
+    @property
+    def idle(self) -> int:
+        """Open ones that nobody holds."""
+        return self._pool.get_idle_size()
+
+    @property
+    def most(self) -> int:
+        """How many there may be."""
+        return self._pool.get_max_size()
+
     async def own_connection(self) -> asyncpg.Connection[asyncpg.Record]:
         """A connection outside the pool, for the heartbeat, which must not wait for one."""
         try:

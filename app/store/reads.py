@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -31,14 +30,6 @@ from (
     select extract(epoch from ended_at - created_at)::float8 as took, cost_nanos, input_tokens
     from jobs where project_id = $1 and workflow = $2 and status = 'succeeded' order by id desc limit 200
 ) last
-"""
-_LANES = """
-select lane, count(*) filter (where status = 'queued') as queued,
-    count(*) filter (where status = 'scheduled') as scheduled,
-    count(*) filter (where status = 'waiting') as waiting, count(*) filter (where status = 'running') as running,
-    coalesce(extract(epoch from now() - min(due_at) filter (where status <> 'running' and due_at <= now())), 0)::float8
-        as oldest_s
-from jobs where status in ('queued', 'scheduled', 'waiting', 'running') group by lane order by lane
 """
 _UNSTARTED = """
 select project_id, count(*) as n from jobs where status in ('queued', 'scheduled', 'waiting') group by project_id
@@ -135,11 +126,6 @@ class Reads:
         if row is None or not row["n"]:
             return None
         return Recent(row["n"], row["p50"], row["p95"], int(row["cost"]), int(row["tokens"]))
-
-    async def lanes(self) -> list[dict[str, Any]]:
-        """Each lane's jobs by state, and the age in seconds of the oldest that is due and unclaimed."""
-        async with self._database.connection() as connection:
-            return [dict(row) for row in await connection.fetch(_LANES)]
 
     async def unstarted(self) -> dict[UUID, int]:
         """How many unclaimed jobs each project has."""

@@ -10,12 +10,14 @@ from uuid import UUID
 import asyncpg
 
 from app.domain.call import Call, CallOutcome
+from app.domain.clock import SYSTEM_CLOCK
 from app.domain.errors import ErrorClass, Failure
 from app.domain.job import NO_USAGE, Claimed, Usage
 from app.domain.step import StepPlace, StepRecord, StepStatus, StepWrite
 from app.store import rows
 from app.store.coalescer import Coalescer
 from app.store.database import Connection, Database
+from app.telemetry.metrics import Metrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +94,9 @@ from calls where job_id = $1
 class Steps:
     """The door for step records."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, metrics: Metrics | None = None) -> None:
         self._database = database
+        self._metrics = metrics or Metrics(SYSTEM_CLOCK)
         self._coalesce: Coalescer[_Item, bool] = Coalescer(self._flush)
 
     async def load(self, job_id: UUID) -> list[StepRecord]:
@@ -111,7 +114,11 @@ class Steps:
 
     async def write(self, job: Claimed, write: StepWrite) -> bool:
         """Store the record with its calls; False when the fence refuses, then only the ledger gets the calls."""
-        return await self._coalesce(_Item(job, write))
+        owned = await self._coalesce(_Item(job, write))
+        if owned:
+            self._metrics.steps.add(job.workflow, write.record.kind, write.record.status)
+        self._metrics.called(job.workflow, write.calls, late=not owned)
+        return owned
 
     async def book(self, job: Claimed, late: Sequence[tuple[StepPlace, Call]]) -> None:
         """Keep calls that no step record holds: they were made and paid for, though their step did not end."""
@@ -119,6 +126,7 @@ class Steps:
             await _insert(connection, _CALLS, [_call(job, place, call) for place, call in late])
             paid = [_paid(job, place.name, call, CallOutcome.LATE) for place, call in late]
             await _insert(connection, _LEDGER, paid)
+        self._metrics.called(job.workflow, [call for _, call in late], late=True)
 
     async def _flush(self, batch: Sequence[_Item]) -> list[bool]:
         async with self._database.transaction() as connection:

@@ -39,7 +39,6 @@ _ORPHANED = """
 select distinct j.worker_id from jobs j left join workers w on w.id = j.worker_id
 where j.status = 'running' and (w.id is null or w.gone_at is not null)
 """
-_LIVE = "select role, count(*) as n from workers where gone_at is null group by role"
 
 
 class Workers:
@@ -85,11 +84,6 @@ class Workers:
         """Delete processes that are gone for a day."""
         async with self._database.connection() as connection:
             await connection.execute(_FORGET)
-
-    async def live(self) -> dict[str, int]:
-        """How many processes of each role are alive."""
-        async with self._database.connection() as connection:
-            return {row["role"]: row["n"] for row in await connection.fetch(_LIVE)}
 
     async def close(self) -> None:
         """Close the heartbeat's connection."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
 
+from app.domain.clock import Clock
 from app.telemetry.logs import log
 from app.telemetry.place import kind_of, place_of
 
 _PAUSE_S = 0.5
 _AGAIN_S = 0.25
 _ROUNDS = 20
+_PROBE_S = 0.25
 
 
 async def keep_running(name: str, loop: Callable[[], Awaitable[None]]) -> None:
@@ -21,6 +23,14 @@ async def keep_running(name: str, loop: Callable[[], Awaitable[None]]) -> None:
         except Exception as error:
             log("loop").error("loop ended", what=name, error=kind_of(error), exception=place_of(error))
         await asyncio.sleep(_PAUSE_S)
+
+
+async def measure_lag(clock: Clock, observe: Callable[[float], None]) -> None:
+    """Tell four times a second how late the event loop woke this one."""
+    while True:
+        due = clock.monotonic() + _PROBE_S
+        await clock.sleep(_PROBE_S)
+        observe(clock.monotonic() - due)
 
 
 async def end(*tasks: asyncio.Task[None]) -> None:

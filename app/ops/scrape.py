@@ -1,0 +1,97 @@
+"""What Prometheus is answered: the whole service, from any API process, the same from each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from prometheus_client import CollectorRegistry, generate_latest
+
+from app import __version__
+from app.ops.overview import Look, Overview
+from app.ops.parts import Parts
+from app.ops.report import Report
+from app.store.database import StoreAway
+from app.telemetry.instruments import Instrument, Reading
+
+_HEAD = b"# HELP "
+
+
+class Fleet:
+    """What is true of the whole service, read for one answer; without the label of a process."""
+
+    def __init__(self) -> None:
+        self.up = Reading("laneway_part_up", "1 when this API reaches the part.", ("part",))
+        self.info = Reading("laneway_info", "Always 1.", ("version", "provider_simulated"))
+        self.processes = Reading("laneway_processes", "Live processes.", ("role",))
+        self.workers = Reading("laneway_lane_workers", "Live workers that serve the lane.", ("lane",))
+        self.jobs = Reading(
+            "laneway_lane_jobs",
+            "Unfinished jobs; those of the lane `delivery` are webhooks to send.",
+            ("lane", "status", "reason"),
+        )
+        self.due = Reading("laneway_lane_due_jobs", "The backlog: unfinished jobs that may start now.", ("lane",))
+        self.oldest = Reading("laneway_lane_oldest_seconds", "Age of the oldest that may start.", ("lane",))
+        self.paused = Reading("laneway_lane_paused", "1 while the lane is paused.", ("lane",))
+
+    def instruments(self) -> list[Instrument]:
+        """All of them, in the order of the page that tells of them."""
+        return list(vars(self).values())
+
+    def read(self, look: Look) -> None:
+        """Take the values of a look."""
+        for role in ("serve", "work"):
+            self.processes.put(sum(process.role == role for process in look.alive), role)
+        for lane in look.lanes:
+            self.workers.put(lane.workers, lane.name)
+            self.due.put(lane.due, lane.name)
+            self.oldest.put(lane.oldest_s, lane.name)
+            self.paused.put(lane.paused, lane.name)
+            for row in lane.rows:
+                self.jobs.put(row.count, lane.name, row.status, row.reason or "")
+
+    def text(self) -> bytes:
+        """The text format."""
+        registry = CollectorRegistry()
+        for instrument in self.instruments():
+            registry.register(instrument)
+        return generate_latest(registry)
+
+
+class Scrape:
+    """Makes the answer: the fleet's readings, then every process's own report, live ones and those just ended."""
+
+    def __init__(self, overview: Overview, parts: Parts, report: Report, *, simulated: bool) -> None:
+        self._overview = overview
+        self._parts = parts
+        self._report = report
+        self._simulated = simulated
+
+    async def text(self) -> bytes:
+        """The text format. Without the database it is what this process alone knows."""
+        fleet = Fleet()
+        fleet.info.put(1, __version__, str(self._simulated).lower())
+        for part, state in (await self._parts.reachable()).items():
+            fleet.up.put(state == "ok", part)
+        try:
+            look = await self._overview.look()
+        except StoreAway:
+            return joined([fleet.text(), self._report.text()])
+        fleet.read(look)
+        gone = [process.metrics for process in look.processes if not process.alive]
+        return joined([fleet.text(), *(process.metrics for process in look.alive)], gone)
+
+
+def joined(texts: Iterable[bytes], gone: Iterable[bytes] = ()) -> bytes:
+    """Texts as one: each family's lines together, under one head; of processes that are gone what they had counted."""
+    families: dict[bytes, list[bytes]] = {}
+    for head, lines in (*_families(texts), *(one for one in _families(gone) if not one[0].endswith(b" gauge\n"))):
+        families.setdefault(head, []).append(lines)
+    return b"".join(head + b"".join(lines) for head, lines in families.items() if any(lines))
+
+
+def _families(texts: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    """The head of each family and its lines."""
+    for text in texts:
+        for block in text.split(_HEAD)[1:]:
+            help_line, type_line, lines = block.split(b"\n", 2)
+            yield _HEAD + help_line + b"\n" + type_line + b"\n", lines

@@ -1,0 +1,193 @@
+"""The metrics of one process: what it did, by lane, workflow, class and stage; and their text for Prometheus.
+
+Labels are names from the catalogue and the configuration, routes and codes, never ids or what a client may choose.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
+
+from app.domain.call import Call, CallOutcome
+from app.domain.clock import Clock
+from app.domain.errors import CATALOGUE, Failure
+from app.domain.job import Claimed, Reason, Status
+from app.telemetry.instruments import Count, Instrument, Level, Spread
+
+# From a database's answer to a day's wait.
+_STAGES_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 86400)
+_CALLS_S = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
+_ANSWERS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
+_NANOS = 1e9
+_OTHER = "other"
+_MINUTE_S = 60
+
+
+class LastMinute:
+    """What ended in each lane within the last 60 seconds, and the slot-seconds it took."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._lanes: dict[str, deque[list[float]]] = {}
+
+    def add(self, lane: str, busy_s: float) -> None:
+        """One more."""
+        second = self._clock.monotonic() // 1
+        seconds = self._lanes.get(lane) or self._lanes.setdefault(lane, deque(maxlen=_MINUTE_S))
+        if seconds and seconds[-1][0] == second:
+            seconds[-1][1] += 1
+            seconds[-1][2] += busy_s
+        else:
+            seconds.append([second, 1, busy_s])
+
+    def of(self, lane: str) -> tuple[int, float]:
+        """How many ended, and their slot-seconds in all."""
+        since = self._clock.monotonic() // 1 - _MINUTE_S
+        recent = [one for one in self._lanes.get(lane, ()) if one[0] > since]
+        return int(sum(count for _, count, _ in recent)), sum(busy_s for *_, busy_s in recent)
+
+
+class Metrics:
+    """Every instrument of a process, and the acts that move several of them."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.last_minute = LastMinute(clock)
+        place = ("workflow", "lane")
+        self.submitted = Count(
+            "laneway_jobs_submitted_total",
+            "Submits answered: `created`, `replayed` (idempotency key), `duplicate`; children are `created`.",
+            (*place, "outcome"),
+        )
+        self.ended = Count(
+            "laneway_jobs_ended_total", "Jobs that reached an end state; a retried one ends again.", (*place, "status")
+        )
+        self.errors = Count(
+            "laneway_job_errors_total",
+            "Failures by class and code, and what followed: `scheduled` (another attempt) or an end state.",
+            (*place, "class", "code", "status"),
+        )
+        self.parked = Count(
+            "laneway_jobs_parked_total", "Times a job gave its slot back to wait, by reason.", (*place, "reason")
+        )
+        self.stages = Spread(
+            "laneway_job_seconds",
+            "`queue`: due to claim; `run`: claim to the slot's release; `total`: submit to end.",
+            ("stage", *place),
+            _STAGES_S,
+        )
+        self.steps = Count(
+            "laneway_steps_total", "Steps recorded, by how the try ended.", ("workflow", "kind", "status")
+        )
+        target = ("workflow", "provider", "model")
+        self.calls = Count("laneway_calls_total", "Calls to models, by outcome.", (*target, "outcome"))
+        self.call_seconds = Spread("laneway_call_seconds", "Calls to models, sent to answered.", target[1:], _CALLS_S)
+        self.limiter_seconds = Spread(
+            "laneway_limiter_wait_seconds", "Waits for the rate limiter before a call.", target[1:], _CALLS_S
+        )
+        self.tokens = Count("laneway_tokens_total", "Tokens: `input`, `output`, `cached`.", (*target, "kind"))
+        self.cost = Count("laneway_cost_dollars_total", "Money paid for calls; the ledger has it exact.", target)
+        self.webhooks = Count(
+            "laneway_webhook_attempts_total", "Attempts to deliver a webhook, by outcome.", ("outcome",)
+        )
+        self.webhook_seconds = Spread("laneway_webhook_seconds", "Attempts to deliver a webhook.", (), _CALLS_S)
+        self.requests = Count("laneway_http_requests_total", "Requests answered.", ("route", "method", "status"))
+        self.request_seconds = Spread(
+            "laneway_http_request_seconds",
+            "Request to the head of its answer, without the wait that the client asked for.",
+            ("route", "method"),
+            _ANSWERS_S,
+        )
+        self.store_seconds = Spread(
+            "laneway_store_seconds", "What a job waits for `submit`, `claim` and `settle`.", ("operation",), _ANSWERS_S
+        )
+        self.slots = Level("laneway_slots", "Slots of the process in a lane.", ("lane",))
+        self.slots_in_use = Level("laneway_slots_in_use", "Slots that serve something now.", ("lane",))
+        self.connections = Level("laneway_database_connections", "The pool: `in_use`, `idle`, `most`.", ("state",))
+        self.loop_lag = Spread(
+            "laneway_event_loop_lag_seconds", "How late the event loop wakes who sleeps.", (), _ANSWERS_S
+        )
+        self._registry = CollectorRegistry()
+        for instrument in self.instruments():
+            self._registry.register(instrument)
+        ProcessCollector(registry=self._registry)
+
+    def instruments(self) -> list[Instrument]:
+        """All of them, in the order of the page that tells of them."""
+        return [found for found in vars(self).values() if isinstance(found, Instrument)]
+
+    def claimed(self, job: Claimed, waited_s: float) -> None:
+        """A job was claimed; its slot had waited so long for the claim."""
+        self.store_seconds.observe(waited_s, "claim")
+        self.stages.observe((job.claimed_at - job.due_at).total_seconds(), "queue", job.workflow, job.lane)
+
+    def left(
+        self, job: Claimed, status: Status, reason: Reason | None, error: Failure | None, now: datetime, waited_s: float
+    ) -> None:
+        """A worker left a job, settled or parked; the write took so long."""
+        self.store_seconds.observe(waited_s, "settle")
+        busy_s = (now - job.claimed_at).total_seconds()
+        self.stages.observe(busy_s, "run", job.workflow, job.lane)
+        if status.terminal:
+            self.last_minute.add(job.lane, busy_s)
+            self.stages.observe((now - job.created_at).total_seconds(), "total", job.workflow, job.lane)
+            self.ended.add(job.workflow, job.lane, status)
+        elif reason is not None:
+            self.parked.add(job.workflow, job.lane, reason)
+        if error is not None:
+            self._failed(job.workflow, job.lane, error.error_class, error.code, status)
+
+    def ended_apart(self, workflow: str, lane: str, status: Status, error_class: str | None, code: str | None) -> None:
+        """A job ended without its worker: canceled, expired, lost."""
+        self.ended.add(workflow, lane, status)
+        if error_class and code:
+            self._failed(workflow, lane, error_class, code, status)
+
+    def called(self, workflow: str, calls: Iterable[Call], *, late: bool) -> None:
+        """Calls went to the ledger; `late`: the job was no longer their worker's."""
+        for call in calls:
+            outcome = CallOutcome.LATE if late else call.outcome
+            self.calls.add(workflow, call.provider, call.model, outcome)
+            self.call_seconds.observe((call.ended_at - call.started_at).total_seconds(), call.provider, call.model)
+            self.limiter_seconds.observe(call.limiter_wait_s, call.provider, call.model)
+            self.tokens.add(workflow, call.provider, call.model, "input", by=call.input_tokens)
+            self.tokens.add(workflow, call.provider, call.model, "output", by=call.output_tokens)
+            self.tokens.add(workflow, call.provider, call.model, "cached", by=call.cached_tokens)
+            self.cost.add(workflow, call.provider, call.model, by=call.cost_nanos / _NANOS)
+
+    def sent(self, outcome: str, seconds: float) -> None:
+        """An attempt to deliver a webhook is over."""
+        self.webhooks.add(outcome)
+        self.webhook_seconds.observe(seconds)
+
+    def answered(self, route: str, method: str, status: int, seconds: float) -> None:
+        """The head of an answer went out."""
+        self.requests.add(route, method, str(status))
+        self.request_seconds.observe(seconds, route, method)
+
+    def text(self, labels: Mapping[str, str]) -> bytes:
+        """Everything in the text format, each sample with these labels before its own."""
+        return generate_latest(_Labelled(self._registry, labels))
+
+    def _failed(self, workflow: str, lane: str, error_class: str, code: str, status: Status) -> None:
+        # An author may choose a code; a code of the catalogue is one of few.
+        self.errors.add(workflow, lane, error_class, code if code in CATALOGUE else _OTHER, status)
+
+
+class _Labelled(CollectorRegistry):
+    """A registry as its process shows it to others."""
+
+    def __init__(self, inner: Collector, labels: Mapping[str, str]) -> None:
+        super().__init__()
+        self._inner = inner
+        self._more = dict(labels)
+
+    def collect(self) -> Iterator[Metric]:
+        """The families, the process's labels on each sample."""
+        for family in self._inner.collect():
+            family.samples = [sample._replace(labels={**self._more, **sample.labels}) for sample in family.samples]
+            yield family
