@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-builtin-rules
-.PHONY: help .venv demo demo-llm test test-long lint check data lock clean
+.PHONY: help .venv demo demo-llm test test-long lint check bench data lock clean
 
 # The Python that makes the environment: the first of these that is 3.11 or newer.
 PYTHONS ?= python3 python3.11 python3.12 python3.13 python3.14
@@ -15,6 +15,7 @@ WANTED := $(shell { pwd; cat requirements.lock; } | sha256sum | cut -c1-16)
 PROJECT := $(shell sha256sum pyproject.toml | cut -c1-16)
 LOCKED := .venv/.locked-$(WANTED)
 INSTALLED := .venv/.installed-$(WANTED)-$(PROJECT)
+PEERS := .venv-bench/.locked-$(shell sha256sum bench/requirements.lock | cut -c1-16)
 
 help: ## list the commands
 	@grep -hE '^[a-z.-]+:.*## ' Makefile | sed -E 's/^([a-z.-]+):.*## /\1\t/' | awk -F'\t' '{ printf "  make %-9s %s\n", $$1, $$2 }'
@@ -44,6 +45,9 @@ lint: .venv ## format, lint, types, import contract
 
 check: lint test ## everything that CI runs
 
+bench: .venv $(PEERS) ## all benchmarks and their peers, about a quarter of an hour; writes docs/benchmarks.md; ARGS='--rows a,b'
+	@$(BIN)/python -m bench --write $(ARGS)
+
 data: .venv ## fetch the human-rated reviews into data/, once
 	@$(BIN)/python -m app demo --fetch-only
 
@@ -52,9 +56,11 @@ lock: .venv ## write the lock files again from pyproject.toml; ARGS=--upgrade ta
 		--extra local --extra workflows --group dev $(ARGS) pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile --quiet --no-header --generate-hashes --python-version 3.11 \
 		--extra workflows --constraint requirements.lock pyproject.toml -o requirements-run.lock
+	$(BIN)/uv pip compile --quiet --no-header --generate-hashes --python-version 3.11 \
+		--constraint requirements.lock $(ARGS) bench/requirements.in -o bench/requirements.lock
 
 clean: ## remove the environment, caches, fetched data and the data of `laneway up`
-	rm -rf .venv .laneway data build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis \
+	rm -rf .venv .venv-bench .laneway data build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis \
 		.import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -62,6 +68,14 @@ $(INSTALLED): $(LOCKED)
 	@rm -f .venv/.installed-*
 	@$(BIN)/python -m pip install -qq --no-deps --no-build-isolation --no-index --editable .
 	@touch $@
+
+# The peers of the benchmarks, apart from the project's own environment.
+$(PEERS): $(INSTALLED)
+	@rm -rf .venv-bench; trap '[ -e $@ ] || rm -rf .venv-bench' EXIT; \
+	$(BIN)/python -m venv .venv-bench; \
+	.venv-bench/bin/python -m pip install -qq --disable-pip-version-check --no-deps --require-hashes \
+		-r bench/requirements.lock; \
+	touch $@
 
 # Made from nothing each time; removed when it can't be finished. A Python that is gone makes it anew.
 ifeq ($(realpath $(BIN)/python),)

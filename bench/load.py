@@ -31,6 +31,12 @@ def post(path: str, body: bytes, key: str, *headers: str) -> bytes:
     return "\r\n".join(lines).encode() + body
 
 
+def get(path: str, key: str, *headers: str) -> bytes:
+    """A request without a body, as bytes."""
+    lines = [f"GET {path} HTTP/1.1", "Host: bench", f"Authorization: Bearer {key}", *headers, "", ""]
+    return "\r\n".join(lines).encode()
+
+
 async def run(host: str, port: int, request: bytes, *, total: int, connections: int) -> Load:
     """Send `request` so many times over so many connections, each waiting for its answer."""
     left, latencies, statuses = iter(range(total)), [], {}  # type: ignore[var-annotated]
@@ -52,6 +58,8 @@ async def run(host: str, port: int, request: bytes, *, total: int, connections: 
 
 async def _answer(reader: asyncio.StreamReader) -> int:
     head = await reader.readuntil(b"\r\n\r\n")
+    if head.startswith(b"HTTP/1.1 304"):
+        return 304
     lower = head.lower()
     at = lower.index(b"content-length:") + 15
     await reader.readexactly(int(lower[at : lower.index(b"\r\n", at)]))

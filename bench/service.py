@@ -26,13 +26,13 @@ class Service:
     host: str
     port: int
     key: str
-    pids: tuple[int, ...]
+    parts: dict[str, int]
     valkey_socket: str
     started_s: float
 
     def memory_mb(self) -> dict[str, float]:
         """Proportional memory of each process (PSS), by name."""
-        return {_name(pid): _pss_mb(pid) for pid in self.pids}
+        return {_name(pid): _pss_mb(pid) for pid in self.parts.values()}
 
 
 @contextmanager
@@ -52,17 +52,19 @@ def service(data: Path, *words: str, **environment: str) -> Iterator[Service]:
 def _ready(process: subprocess.Popen[str], data: Path, began: float) -> Service:
     if process.stdout is None:
         raise RuntimeError("no output")
+    said = []
     for line in process.stdout:
+        said.append(line)
         if "Ctrl-C" in line:
             break
     else:
-        raise RuntimeError("laneway up ended: run it by hand to see why")
+        raise RuntimeError(f"laneway up ended:\n{''.join(said)}")
     started_s = time.perf_counter() - began
     note = json.loads((data / "up.json").read_text())
     address = urlsplit(note["url"])
-    pids = (process.pid, *note["children"].values())
+    parts = {"up": process.pid, **note["children"]}
     key = (data / "api_key").read_text().strip()
-    return Service(address.hostname or "", address.port or 0, key, pids, str(data / "sockets/valkey.sock"), started_s)
+    return Service(address.hostname or "", address.port or 0, key, parts, str(data / "sockets/valkey.sock"), started_s)
 
 
 def redis_commands(path: str) -> int:

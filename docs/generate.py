@@ -11,6 +11,8 @@ from pathlib import Path
 
 from app.domain.errors import CATALOGUE
 from app.domain.job import TERMINAL, TRANSITIONS, Status
+from bench.page import tables
+from bench.record import load
 
 HERE = Path(__file__).parent
 _PART = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -49,7 +51,12 @@ def job_errors() -> str:
     return "\n".join(["| Code | Title | Retryable |", "| --- | --- | --- |", *rows])
 
 
-PARTS = {"states": states, "verbs": verbs, "errors": errors, "job-errors": job_errors}
+def benchmarks() -> str:
+    """What `make bench` measured last."""
+    return tables(load())
+
+
+PARTS = {"states": states, "verbs": verbs, "errors": errors, "job-errors": job_errors, "benchmarks": benchmarks}
 
 
 def renewed(text: str) -> str:

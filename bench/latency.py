@@ -1,0 +1,42 @@
+"""How long a client waits for a no-op's result on an idle stack: `python -m bench.latency`."""
+
+from __future__ import annotations
+
+import statistics
+
+from bench.alone import alone
+from bench.contender import Running
+from bench.contenders import DIY, DIY_TUNED, LANEWAY, with_queues
+from bench.figures import Bar, Row
+from bench.place import Ground
+from bench.rounds import Sample, interleaved, meter, sent, series, warm
+
+COUNT = 100
+
+
+def rows(ground: Ground, rounds: int, count: int) -> list[Row]:
+    """p50 and p95."""
+    contenders = with_queues(LANEWAY, DIY_TUNED, DIY)
+    samples = interleaved(ground, contenders, sample, rounds=rounds, count=count, workers=2)
+    how = f"{count} no-op jobs one after another on one connection, each waited for in its own request."
+    made = {figure: series(samples, contenders, figure) for figure in ("p50", "p95")}
+    bar = Bar("at most 10 ms, aim 5", most=10.0)
+    return [
+        Row("Idle latency, submit to result, p50", "ms", made["p50"], how, bar, lower_is_better=True),
+        Row("Idle latency, submit to result, p95", "ms", made["p95"], how, lower_is_better=True),
+    ]
+
+
+async def sample(running: Running, count: int) -> Sample:
+    """One visit."""
+    await warm(running, workers=True)
+    await sent(running, running.wait, max(1, count // 5), 201, connections=1)
+    used = meter(running)
+    load = await sent(running, running.wait, count, 201, connections=1)
+    times_ms = sorted(seconds * 1000 for seconds in load.latencies_s)
+    figures = {"p50": statistics.median(times_ms), "p95": times_ms[int(len(times_ms) * 0.95)]}
+    return Sample(figures, used.ms_each(count))
+
+
+if __name__ == "__main__":
+    alone(rows, COUNT)
