@@ -51,10 +51,10 @@ class Lanes:
         self.gate = str(stack.folder / f"gate-{self.tag}")
         self.workers: list[Process] = []
 
-    def worker(self, lanes: str, **slots: int) -> Process:
+    def worker(self, lanes: str, environment: dict[str, str] | None = None, **slots: int) -> Process:
         """A worker that serves these lanes, with so many slots in each."""
         named = {f"LANEWAY_LANES__{lane.upper()}__SLOTS": str(count) for lane, count in slots.items()}
-        self.workers.append(self.stack.start_worker(lanes, **named))
+        self.workers.append(self.stack.start_worker(lanes, **named, **(environment or {})))
         return self.workers[-1]
 
     def open_gate(self) -> None:
@@ -103,7 +103,7 @@ class Lanes:
         for process in self.workers:
             if process.process.poll() is None:
                 process.kill()
-        self.stack.sql("truncate jobs, ordering_lines, tenants")
+        self.stack.sql("truncate jobs, ordering_lines, tenants, deliveries")
 
 
 async def _submit_all(url: str, key: str, bodies: Sequence[dict[str, Any]], clients: int) -> list[Told]:
