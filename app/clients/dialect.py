@@ -14,12 +14,14 @@ from app.domain.clock import SYSTEM_CLOCK, Clock
 from app.settings import ConfigurationError, ProviderSettings, Settings
 from app.settings.settings import SIMULATED
 
-_Opens = Callable[[str, ProviderSettings, httpx.AsyncClient, Clock], ModelClient]
+_Opens = Callable[[str, ProviderSettings, httpx.AsyncBaseTransport, Clock], ModelClient]
 _DIALECTS: dict[str, _Opens] = {"openai": OpenAIClient, "anthropic": AnthropicClient}
 _KEY = re.compile(r"^[\x21-\x7e]+$")
 
 
-def build_clients(settings: Settings, http: httpx.AsyncClient, clock: Clock = SYSTEM_CLOCK) -> dict[str, ModelClient]:
+def build_clients(
+    settings: Settings, http: httpx.AsyncBaseTransport, clock: Clock = SYSTEM_CLOCK
+) -> dict[str, ModelClient]:
     """A client for each provider by its name, and for the simulated one if it runs. Raises ConfigurationError."""
     providers = dict(settings.providers)
     if settings.simulator_url is not None and SIMULATED not in providers:
@@ -27,7 +29,7 @@ def build_clients(settings: Settings, http: httpx.AsyncClient, clock: Clock = SY
     return {name: _client(name, provider, http, clock) for name, provider in providers.items()}
 
 
-def _client(name: str, provider: ProviderSettings, http: httpx.AsyncClient, clock: Clock) -> ModelClient:
+def _client(name: str, provider: ProviderSettings, http: httpx.AsyncBaseTransport, clock: Clock) -> ModelClient:
     if provider.api_key is not None and not _KEY.match(provider.api_key.get_secret_value()):
         where = "api_key_file" if provider.api_key_file else "api_key_env"
         raise ConfigurationError(f"providers.{name}.{where}: the key is empty or holds spaces or control characters")

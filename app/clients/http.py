@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import aiohttp
 import httpx
@@ -22,6 +21,13 @@ KEEPALIVE_S = 4.0
 _CONNECT_S = 10.0
 # An error's body is read only this far.
 _ERROR_BYTES = 64 << 10
+_ENCODING = "iso-8859-1"
+_HEADERS = {
+    "User-Agent": f"laneway/{__version__}",
+    "Accept": "application/json",
+    "Accept-Encoding": "gzip",
+    "Content-Type": "application/json",
+}
 _PLAIN = ("", "identity")
 _ZIPPED = ("gzip", "x-gzip", "deflate")
 
@@ -35,10 +41,11 @@ class HttpAnswer:
     body: bytes
 
 
-def open_http(max_connections: int = 2000, keepalive_s: float = KEEPALIVE_S) -> httpx.AsyncClient:
+def open_http(max_connections: int = 2000, keepalive_s: float = KEEPALIVE_S) -> httpx.AsyncBaseTransport:
     """The pool of this process: make `max_connections` at least the calls that may be in flight, and close it.
 
-    Takes no proxy from the environment, follows no redirect, keeps no cookie.
+    It is httpx's transport without its client: cookies, redirects, auth and merged defaults cost more than the request
+    itself, and are of no use here. Takes no proxy from the environment, follows no redirect, keeps no cookie.
     """
     context = httpx.create_ssl_context(trust_env=False)
 
@@ -46,31 +53,38 @@ def open_http(max_connections: int = 2000, keepalive_s: float = KEEPALIVE_S) -> 
         connector = aiohttp.TCPConnector(limit=max_connections, keepalive_timeout=keepalive_s, ssl=context)
         return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
 
-    return httpx.AsyncClient(
-        transport=AiohttpTransport(verify=context, trust_env=False, client=session),
-        trust_env=False,
-        follow_redirects=False,
-        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-        headers={"User-Agent": f"laneway/{__version__}", "Accept": "application/json", "Accept-Encoding": "gzip"},
-    )
+    return AiohttpTransport(verify=context, trust_env=False, client=session)
 
 
 async def post_json(
-    http: httpx.AsyncClient, url: httpx.URL, headers: Mapping[str, str], body: bytes, timeout_s: float, max_bytes: int
+    http: httpx.AsyncBaseTransport,
+    url: httpx.URL,
+    headers: Mapping[str, str],
+    body: bytes,
+    timeout_s: float,
+    max_bytes: int,
 ) -> HttpAnswer:
     """POST a JSON body and read the answer, all within `timeout_s` and `max_bytes` decoded. Raises WireError."""
-    sent = {"Content-Type": "application/json", **headers}
     with as_wire_errors(timeout_s):
-        async with (
-            asyncio.timeout(timeout_s),
-            http.stream("POST", url, content=body, headers=sent, timeout=patience(timeout_s)) as response,
-        ):
+        async with asyncio.timeout(timeout_s), posted(http, url, headers, body, timeout_s) as response:
             return HttpAnswer(response.status_code, response.headers, await read_body(response, max_bytes))
 
 
-def patience(timeout_s: float) -> httpx.Timeout:
-    """The time limits of one request that takes `timeout_s` at most."""
-    return httpx.Timeout(timeout_s, connect=min(timeout_s, _CONNECT_S))
+@asynccontextmanager
+async def posted(
+    http: httpx.AsyncBaseTransport, url: httpx.URL, headers: Mapping[str, str], body: bytes, timeout_s: float
+) -> AsyncIterator[httpx.Response]:
+    """The answer to a POST of a JSON body, its own body not read yet."""
+    limits = httpx.Timeout(timeout_s, connect=min(timeout_s, _CONNECT_S)).as_dict()
+    request = httpx.Request("POST", url, headers={**_HEADERS, **headers}, content=body, extensions={"timeout": limits})
+    # Said once, or each look at a header tries encodings on all of them.
+    request.headers.encoding = _ENCODING
+    response = await http.handle_async_request(request)
+    response.headers.encoding = _ENCODING
+    try:
+        yield response
+    finally:
+        await response.aclose()
 
 
 @contextmanager

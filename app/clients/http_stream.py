@@ -11,7 +11,7 @@ import aiohttp
 import httpx
 
 from app.clients.base import WireError
-from app.clients.http import HttpAnswer, as_wire_errors, broken, patience, read_body, too_late
+from app.clients.http import HttpAnswer, as_wire_errors, broken, posted, read_body, too_late
 
 # A token comes in a frame of some 300 bytes, so a stream has many more bytes than its answer; they are not kept.
 _FRAME = 128
@@ -19,7 +19,7 @@ _FRAME = 128
 _LINGER_S = 0.5
 _LINGER_BYTES = 64 << 10
 _PLAIN = ("", "identity")
-_HEADERS = {"Content-Type": "application/json", "Accept": "text/event-stream", "Accept-Encoding": "identity"}
+_HEADERS = {"Accept": "text/event-stream", "Accept-Encoding": "identity"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Bounds:
 
 
 async def post_stream(
-    http: httpx.AsyncClient,
+    http: httpx.AsyncBaseTransport,
     url: httpx.URL,
     headers: Mapping[str, str],
     body: bytes,
@@ -48,9 +48,7 @@ async def post_stream(
         with as_wire_errors(bounds.timeout_s):
             async with (
                 asyncio.timeout(bounds.timeout_s) as deadline,
-                http.stream(
-                    "POST", url, content=body, headers={**_HEADERS, **headers}, timeout=patience(bounds.timeout_s)
-                ) as response,
+                posted(http, url, {**_HEADERS, **headers}, body, bounds.timeout_s) as response,
             ):
                 if not 200 <= response.status_code < 300:
                     return HttpAnswer(

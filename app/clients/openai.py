@@ -25,7 +25,7 @@ class OpenAIClient:
     """One provider behind this protocol. `name` is the provider's, for messages."""
 
     def __init__(
-        self, name: str, settings: ProviderSettings, http: httpx.AsyncClient, clock: Clock = SYSTEM_CLOCK
+        self, name: str, settings: ProviderSettings, http: httpx.AsyncBaseTransport, clock: Clock = SYSTEM_CLOCK
     ) -> None:
         self._name = name
         self._http = http

@@ -62,7 +62,7 @@ class StreamedAnswer(ABC):
 
 
 async def hear(
-    http: httpx.AsyncClient,
+    http: httpx.AsyncBaseTransport,
     url: httpx.URL,
     headers: Mapping[str, str],
     body: bytes,

@@ -27,6 +27,6 @@ def provider(client_provider: ProviderProcess) -> ProviderProcess:
 
 
 @pytest_asyncio.fixture(scope="session")
-async def http() -> AsyncIterator[httpx.AsyncClient]:
+async def http() -> AsyncIterator[httpx.AsyncBaseTransport]:
     async with open_http() as pool:
         yield pool

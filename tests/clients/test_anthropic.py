@@ -17,7 +17,7 @@ from tests.clients.raw_server import answering, body_of, http_answer
 from tests.conformance.client_suite import OPEN_SCHEMA, SCHEMA, ClientSuite, Connect, error_of, fault_of, streamed, wire
 
 
-def _client(http: httpx.AsyncClient, base_url: str, key: str | None = None) -> AnthropicClient:
+def _client(http: httpx.AsyncBaseTransport, base_url: str, key: str | None = None) -> AnthropicClient:
     settings = ProviderSettings(dialect="anthropic", base_url=base_url)
     return AnthropicClient("main", settings.model_copy(update={"api_key": SecretStr(key) if key else None}), http)
 
@@ -27,7 +27,7 @@ class TestAnthropic(ClientSuite):
     quota_status = 400
 
     @pytest.fixture
-    def connect(self, http: httpx.AsyncClient) -> Connect:
+    def connect(self, http: httpx.AsyncBaseTransport) -> Connect:
         def connect(base_url: str, key: str | None) -> ModelClient:
             return _client(http, base_url, key)
 
@@ -43,7 +43,7 @@ def _message(**changes: Any) -> dict[str, Any]:
     }
 
 
-async def _read(http: httpx.AsyncClient, **changes: Any) -> WireAnswer:
+async def _read(http: httpx.AsyncBaseTransport, **changes: Any) -> WireAnswer:
     async with answering(http_answer(orjson.dumps(_message(**changes)))) as server:
         return await _client(http, server.base_url).complete(wire())
 
@@ -62,7 +62,7 @@ def _delta(text: str) -> dict[str, Any]:
     return {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": text}}
 
 
-async def test_the_request_on_the_wire(http: httpx.AsyncClient) -> None:
+async def test_the_request_on_the_wire(http: httpx.AsyncBaseTransport) -> None:
     async with answering(http_answer(orjson.dumps(_message()))) as server:
         messages = (("system", "Be brief."), ("user", "a"), ("assistant", "b"), ("system", "Now."), ("user", "c"))
         await _client(http, server.base_url, "the-key").complete(wire(messages=messages, max_output_tokens=7))
@@ -86,7 +86,7 @@ async def test_the_request_on_the_wire(http: httpx.AsyncClient) -> None:
     assert orjson.loads(bare) == {"model": "mini-1", "max_tokens": 8192, "messages": [{"role": "user", "content": "a"}]}
 
 
-async def test_the_form_on_the_wire(http: httpx.AsyncClient) -> None:
+async def test_the_form_on_the_wire(http: httpx.AsyncBaseTransport) -> None:
     async with answering(http_answer(orjson.dumps(_message()))) as server:
         client = _client(http, server.base_url)
         await client.complete(wire(schema=SCHEMA, schema_name="Sentiment[T]"))
@@ -114,14 +114,14 @@ async def test_the_form_on_the_wire(http: httpx.AsyncClient) -> None:
         ("pause_turn", "pause_turn"),
     ],
 )
-async def test_stop_reasons(http: httpx.AsyncClient, reason: str, ours: str) -> None:
+async def test_stop_reasons(http: httpx.AsyncBaseTransport, reason: str, ours: str) -> None:
     assert (await _read(http, stop_reason=reason)).finish_reason == ours
     end = {**_END, "delta": {"stop_reason": reason}}
     async with answering(_events(_START, _delta("hi"), end, _STOP)) as server:
         assert (await streamed(_client(http, server.base_url), wire())).finish_reason == ours
 
 
-async def test_usage_counts_the_cache_as_input(http: httpx.AsyncClient) -> None:
+async def test_usage_counts_the_cache_as_input(http: httpx.AsyncBaseTransport) -> None:
     counts = {"input_tokens": 3, "cache_read_input_tokens": 50, "cache_creation_input_tokens": 7, "output_tokens": 9}
     assert (await _read(http, usage=counts)).usage == TokenUsage(60, 9, 50, 7)
     start = {"type": "message_start", "message": {"usage": {**counts, "output_tokens": 1}}}
@@ -133,17 +133,17 @@ async def test_usage_counts_the_cache_as_input(http: httpx.AsyncClient) -> None:
         assert (await streamed(_client(http, server.base_url), wire())).usage == TokenUsage(60, 9, 50, 7)
 
 
-async def test_the_count_at_the_start_of_a_stream_is_not_its_usage(http: httpx.AsyncClient) -> None:
+async def test_the_count_at_the_start_of_a_stream_is_not_its_usage(http: httpx.AsyncBaseTransport) -> None:
     async with answering(_events(_START, _delta("hi"), {**_END, "usage": None}, _STOP)) as server:
         assert (await streamed(_client(http, server.base_url), wire())).usage is None
 
 
 @pytest.mark.parametrize("usage", [None, [], {}, {"input_tokens": -1, "output_tokens": 1}, {"input_tokens": 3}])
-async def test_a_usage_that_makes_no_sense_is_none(http: httpx.AsyncClient, usage: Any) -> None:
+async def test_a_usage_that_makes_no_sense_is_none(http: httpx.AsyncBaseTransport, usage: Any) -> None:
     assert (await _read(http, usage=usage)).usage is None
 
 
-async def test_other_blocks_are_no_text(http: httpx.AsyncClient) -> None:
+async def test_other_blocks_are_no_text(http: httpx.AsyncBaseTransport) -> None:
     thought = {"type": "thinking", "thinking": "hm", "signature": "s"}
     answer = await _read(http, content=[thought, {"type": "text", "text": "a"}, {"type": "text", "text": "b"}])
     assert answer.text == "ab"
@@ -165,7 +165,7 @@ async def test_other_blocks_are_no_text(http: httpx.AsyncClient) -> None:
         b"<html>we are back soon</html>",
     ],
 )
-async def test_a_200_that_is_not_the_protocol(http: httpx.AsyncClient, body: bytes) -> None:
+async def test_a_200_that_is_not_the_protocol(http: httpx.AsyncBaseTransport, body: bytes) -> None:
     async with answering(http_answer(body)) as server:
         fault, status = await fault_of(_client(http, server.base_url), wire())
     assert (fault.code, fault.error_class, status) == ("provider_unavailable", "transient", 200)
@@ -183,7 +183,9 @@ async def test_a_200_that_is_not_the_protocol(http: httpx.AsyncClient, body: byt
         ({"type": "message_start", "message": []}, _END, _STOP),
     ],
 )
-async def test_a_stream_that_is_not_the_protocol(http: httpx.AsyncClient, events: tuple[dict[str, Any], ...]) -> None:
+async def test_a_stream_that_is_not_the_protocol(
+    http: httpx.AsyncBaseTransport, events: tuple[dict[str, Any], ...]
+) -> None:
     async with answering(_events(*events)) as server:
         fault, status = await fault_of(_client(http, server.base_url), wire(), streamed)
     assert (type(fault), fault.code, status) == (TransientError, "provider_unavailable", 200)
@@ -237,7 +239,7 @@ async def test_a_stream_that_is_not_the_protocol(http: httpx.AsyncClient, events
     ],
 )
 async def test_errors_with_a_status_and_in_mid_stream(
-    http: httpx.AsyncClient, status: int, error: dict[str, Any], fault_type: type[Fault], word: str
+    http: httpx.AsyncBaseTransport, status: int, error: dict[str, Any], fault_type: type[Fault], word: str
 ) -> None:
     body = {"type": "error", "error": error}
     async with answering(http_answer(orjson.dumps(body), f"{status} Bad")) as server:
@@ -251,7 +253,7 @@ async def test_errors_with_a_status_and_in_mid_stream(
     assert broken.usage == TokenUsage(30, 1)
 
 
-async def test_an_overload_names_no_wait_and_a_limit_may(http: httpx.AsyncClient) -> None:
+async def test_an_overload_names_no_wait_and_a_limit_may(http: httpx.AsyncBaseTransport) -> None:
     error = orjson.dumps({"type": "error", "error": {"type": "rate_limit_error", "message": "x"}})
     reset = {
         "anthropic_ratelimit_requests_remaining": "0",

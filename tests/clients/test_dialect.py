@@ -19,14 +19,14 @@ def _settings(**provider: Any) -> Settings:
     return Settings(providers={"main": read.model_copy(update=provider)})
 
 
-async def test_a_client_for_each_provider(http: httpx.AsyncClient) -> None:
+async def test_a_client_for_each_provider(http: httpx.AsyncBaseTransport) -> None:
     for dialect, kind in (("openai", OpenAIClient), ("anthropic", AnthropicClient)):
         clients = build_clients(_settings(dialect=dialect), http)
         assert list(clients) == ["main"]
         assert isinstance(clients["main"], kind)
 
 
-async def test_the_simulated_provider_has_one_wherever_it_runs(http: httpx.AsyncClient) -> None:
+async def test_the_simulated_provider_has_one_wherever_it_runs(http: httpx.AsyncBaseTransport) -> None:
     assert list(build_clients(Settings(simulator_url="http://127.0.0.1:9"), http)) == ["simulated"]
     both = _settings().model_copy(update={"simulator_url": "http://127.0.0.1:9"})
     assert list(build_clients(both, http)) == ["main", "simulated"]
@@ -41,7 +41,7 @@ async def test_the_simulated_provider_has_one_wherever_it_runs(http: httpx.Async
     ],
 )
 async def test_a_provider_that_cannot_be_served_is_named(
-    http: httpx.AsyncClient, provider: dict[str, Any], key: str
+    http: httpx.AsyncBaseTransport, provider: dict[str, Any], key: str
 ) -> None:
     with pytest.raises(ConfigurationError, match=key) as caught:
         build_clients(_settings(**provider), http)

@@ -25,7 +25,7 @@ _GOOD = orjson.dumps({"choices": [_CHOICE], "usage": {"prompt_tokens": 1, "compl
 _HEAD = b"HTTP/1.1 200 OK\r\nConnection: close\r\n"
 
 
-def _client(http: httpx.AsyncClient, base_url: str) -> ModelClient:
+def _client(http: httpx.AsyncBaseTransport, base_url: str) -> ModelClient:
     return OpenAIClient("main", ProviderSettings(dialect="openai", base_url=base_url), http)
 
 
@@ -50,7 +50,7 @@ def _after_the_end() -> Iterator[bytes]:
 
 
 @pytest.mark.parametrize("answer", [_endless, _bomb, _after_the_end])
-async def test_hundreds_of_megabytes_are_left_after_the_cap(http: httpx.AsyncClient, answer: Chunks) -> None:
+async def test_hundreds_of_megabytes_are_left_after_the_cap(http: httpx.AsyncBaseTransport, answer: Chunks) -> None:
     async with answering(answer) as server:
         before_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         fault, status = await fault_of(_client(http, server.base_url), wire(max_answer_bytes=1 << 20))
@@ -60,7 +60,7 @@ async def test_hundreds_of_megabytes_are_left_after_the_cap(http: httpx.AsyncCli
     assert server.sent < 100 << 20
 
 
-async def test_the_cap_counts_decoded_bytes(http: httpx.AsyncClient) -> None:
+async def test_the_cap_counts_decoded_bytes(http: httpx.AsyncBaseTransport) -> None:
     zipped = http_answer(gzip.compress(_GOOD + b" " * 3000, mtime=0), Content_Encoding="gzip")
     async with answering(zipped) as server:
         client = _client(http, server.base_url)
@@ -70,7 +70,7 @@ async def test_the_cap_counts_decoded_bytes(http: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, zlib.compress])
-async def test_compressed_answers_are_read(http: httpx.AsyncClient, pack: object) -> None:
+async def test_compressed_answers_are_read(http: httpx.AsyncBaseTransport, pack: object) -> None:
     body = gzip.compress(_GOOD, mtime=0) if pack is gzip.compress else zlib.compress(_GOOD)
     name = "gzip" if pack is gzip.compress else "deflate"
     async with answering(http_answer(body, Content_Encoding=name)) as server:
@@ -81,7 +81,7 @@ async def test_compressed_answers_are_read(http: httpx.AsyncClient, pack: object
     ("body", "encoding"),
     [(gzip.compress(_GOOD, mtime=0)[:-12], "gzip"), (b"not zipped", "gzip"), (_GOOD, "br"), (_GOOD, "gzip, gzip")],
 )
-async def test_broken_encodings(http: httpx.AsyncClient, body: bytes, encoding: str) -> None:
+async def test_broken_encodings(http: httpx.AsyncBaseTransport, body: bytes, encoding: str) -> None:
     async with answering(http_answer(body, Content_Encoding=encoding)) as server:
         fault, _ = await fault_of(_client(http, server.base_url), wire())
     assert (type(fault), fault.code) == (TransientError, "provider_unavailable")
@@ -99,13 +99,13 @@ async def test_broken_encodings(http: httpx.AsyncClient, body: bytes, encoding: 
         b"HTTP/1.1 200 OK\r\nX: " + b"a" * 100_000 + b"\r\n\r\n",
     ],
 )
-async def test_broken_http(http: httpx.AsyncClient, answer: bytes) -> None:
+async def test_broken_http(http: httpx.AsyncBaseTransport, answer: bytes) -> None:
     async with answering(answer) as server:
         fault, _ = await fault_of(_client(http, server.base_url), wire())
     assert (type(fault), fault.code) == (TransientError, "provider_unavailable")
 
 
-async def test_a_trickle_ends_with_the_deadline(http: httpx.AsyncClient) -> None:
+async def test_a_trickle_ends_with_the_deadline(http: httpx.AsyncBaseTransport) -> None:
     async def trickle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
@@ -125,7 +125,7 @@ async def test_a_trickle_ends_with_the_deadline(http: httpx.AsyncClient) -> None
     assert fault.code == "provider_timeout"
 
 
-async def test_a_redirect_is_not_followed(http: httpx.AsyncClient) -> None:
+async def test_a_redirect_is_not_followed(http: httpx.AsyncBaseTransport) -> None:
     async with answering(http_answer(_GOOD)) as target:
         moved = http_answer(b"", "307 Temporary Redirect", Location=f"{target.base_url}/chat/completions")
         async with answering(moved) as server:
@@ -134,7 +134,7 @@ async def test_a_redirect_is_not_followed(http: httpx.AsyncClient) -> None:
     assert target.requests == []
 
 
-async def test_no_cookie_is_kept(http: httpx.AsyncClient) -> None:
+async def test_no_cookie_is_kept(http: httpx.AsyncBaseTransport) -> None:
     async with answering(http_answer(_GOOD, Set_Cookie="session=1; Path=/")) as server:
         for _ in range(2):
             await _client(http, server.base_url).complete(wire())
@@ -173,7 +173,7 @@ async def test_no_proxy_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> N
     ],
 )
 async def test_statuses_by_class(
-    http: httpx.AsyncClient, status: str, error: dict[str, str], fault_type: type, code: str
+    http: httpx.AsyncBaseTransport, status: str, error: dict[str, str], fault_type: type, code: str
 ) -> None:
     async with answering(http_answer(orjson.dumps({"error": error}), status)) as server:
         fault, got = await fault_of(_client(http, server.base_url), wire())
@@ -184,7 +184,7 @@ async def test_statuses_by_class(
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"error": "down"}', b'{"error": [1]}', b" " * 300_000])
-async def test_an_error_body_may_be_anything(http: httpx.AsyncClient, body: bytes) -> None:
+async def test_an_error_body_may_be_anything(http: httpx.AsyncBaseTransport, body: bytes) -> None:
     async with answering(http_answer(body, "503 Unavailable", Retry_After="7")) as server:
         fault, status = await fault_of(_client(http, server.base_url), wire())
     assert (type(fault), fault.retry_after_s, status) == (TransientError, 7.0, 503)

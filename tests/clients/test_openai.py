@@ -16,7 +16,7 @@ from tests.clients.raw_server import answering, body_of, http_answer
 from tests.conformance.client_suite import SCHEMA, ClientSuite, Connect, fault_of, wire
 
 
-def _client(http: httpx.AsyncClient, base_url: str, key: str | None = None) -> OpenAIClient:
+def _client(http: httpx.AsyncBaseTransport, base_url: str, key: str | None = None) -> OpenAIClient:
     settings = ProviderSettings(dialect="openai", base_url=base_url)
     return OpenAIClient("main", settings.model_copy(update={"api_key": SecretStr(key) if key else None}), http)
 
@@ -26,7 +26,7 @@ class TestOpenAI(ClientSuite):
     quota_status = 429
 
     @pytest.fixture
-    def connect(self, http: httpx.AsyncClient) -> Connect:
+    def connect(self, http: httpx.AsyncBaseTransport) -> Connect:
         def connect(base_url: str, key: str | None) -> ModelClient:
             return _client(http, base_url, key)
 
@@ -38,12 +38,12 @@ def _completion(**changes: Any) -> bytes:
     return orjson.dumps({"choices": [choice], "usage": {"prompt_tokens": 3, "completion_tokens": 1}, **changes})
 
 
-async def _read(http: httpx.AsyncClient, body: bytes) -> WireAnswer:
+async def _read(http: httpx.AsyncBaseTransport, body: bytes) -> WireAnswer:
     async with answering(http_answer(body)) as server:
         return await _client(http, server.base_url).complete(wire())
 
 
-async def test_the_request_on_the_wire(http: httpx.AsyncClient) -> None:
+async def test_the_request_on_the_wire(http: httpx.AsyncBaseTransport) -> None:
     async with answering(http_answer(_completion())) as server:
         call = wire("hello", schema=SCHEMA, schema_name="Sentiment[T]", max_output_tokens=7)
         await _client(http, server.base_url, "the-key").complete(call)
@@ -61,7 +61,7 @@ async def test_the_request_on_the_wire(http: httpx.AsyncClient) -> None:
     }
 
 
-async def test_no_key_sends_no_header_and_no_schema_no_format(http: httpx.AsyncClient) -> None:
+async def test_no_key_sends_no_header_and_no_schema_no_format(http: httpx.AsyncBaseTransport) -> None:
     async with answering(http_answer(_completion())) as server:
         await _client(http, server.base_url).complete(wire())
     assert b"uthorization" not in server.requests[0]
@@ -101,7 +101,7 @@ def test_strict_only_where_the_schema_allows_it(schema: dict[str, Any], strict: 
         b"\xff\xfe\x00",
     ],
 )
-async def test_a_200_that_is_not_the_protocol(http: httpx.AsyncClient, body: bytes) -> None:
+async def test_a_200_that_is_not_the_protocol(http: httpx.AsyncBaseTransport, body: bytes) -> None:
     async with answering(http_answer(body)) as server:
         fault, status = await fault_of(_client(http, server.base_url), wire())
     assert (fault.code, fault.error_class, status) == ("provider_unavailable", "transient", 200)
@@ -120,18 +120,18 @@ async def test_a_200_that_is_not_the_protocol(http: httpx.AsyncClient, body: byt
         {"prompt_tokens": 1 << 40, "completion_tokens": 1},
     ],
 )
-async def test_a_usage_that_makes_no_sense_is_none(http: httpx.AsyncClient, usage: Any) -> None:
+async def test_a_usage_that_makes_no_sense_is_none(http: httpx.AsyncBaseTransport, usage: Any) -> None:
     assert (await _read(http, _completion(usage=usage))).usage is None
 
 
-async def test_cached_tokens_are_never_more_than_the_input(http: httpx.AsyncClient) -> None:
+async def test_cached_tokens_are_never_more_than_the_input(http: httpx.AsyncBaseTransport) -> None:
     usage = {"prompt_tokens": 3, "completion_tokens": 1, "prompt_tokens_details": {"cached_tokens": 9}}
     answer = await _read(http, _completion(usage=usage))
     assert answer.usage is not None
     assert answer.usage.cached == 3
 
 
-async def test_a_refusal_and_an_empty_answer(http: httpx.AsyncClient) -> None:
+async def test_a_refusal_and_an_empty_answer(http: httpx.AsyncBaseTransport) -> None:
     refused = {"message": {"content": None, "refusal": "I can't help with that."}, "finish_reason": "stop"}
     spent = {"message": {"content": None}, "finish_reason": "length"}
     answer = await _read(http, _completion(choices=[refused]))
@@ -140,6 +140,6 @@ async def test_a_refusal_and_an_empty_answer(http: httpx.AsyncClient) -> None:
     assert (answer.text, answer.finish_reason) == ("", "length")
 
 
-async def test_openai_itself_takes_the_newer_limit(http: httpx.AsyncClient) -> None:
+async def test_openai_itself_takes_the_newer_limit(http: httpx.AsyncBaseTransport) -> None:
     own = _client(http, "https://api.openai.com/v1")
     assert own._body(wire(max_output_tokens=7))["max_completion_tokens"] == 7

@@ -26,11 +26,11 @@ from tests.conformance.client_suite import error_of, fault_of, streamed, wire
 _HEAD = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: text/event-stream\r\n"
 
 
-def _openai(http: httpx.AsyncClient, base_url: str) -> ModelClient:
+def _openai(http: httpx.AsyncBaseTransport, base_url: str) -> ModelClient:
     return OpenAIClient("main", ProviderSettings(dialect="openai", base_url=base_url), http)
 
 
-def _anthropic(http: httpx.AsyncClient, base_url: str) -> ModelClient:
+def _anthropic(http: httpx.AsyncBaseTransport, base_url: str) -> ModelClient:
     return AnthropicClient("main", ProviderSettings(dialect="anthropic", base_url=base_url), http)
 
 
@@ -107,7 +107,7 @@ def _one_line() -> Iterator[bytes]:
 @pytest.mark.parametrize("body", [_pings, _one_line])
 @pytest.mark.parametrize("connect", [_openai, _anthropic])
 async def test_an_endless_stream_is_left_after_the_cap(
-    http: httpx.AsyncClient, connect: Callable[[httpx.AsyncClient, str], ModelClient], body: Chunks
+    http: httpx.AsyncBaseTransport, connect: Callable[[httpx.AsyncBaseTransport, str], ModelClient], body: Chunks
 ) -> None:
     async with answering(body) as server:
         before_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -129,7 +129,7 @@ _STOP = _chunk(finish_reason="stop")
 _DONE = b"data: [DONE]\n\n"
 
 
-async def test_what_is_asked_for(http: httpx.AsyncClient) -> None:
+async def test_what_is_asked_for(http: httpx.AsyncBaseTransport) -> None:
     async with answering(http_answer(_HI + _STOP + _DONE)) as server:
         answer = await streamed(_openai(http, server.base_url), wire())
     assert (answer.text, answer.finish_reason, answer.usage) == ("hi", "stop", None)
@@ -141,7 +141,7 @@ async def test_what_is_asked_for(http: httpx.AsyncClient) -> None:
     assert b"accept-encoding: identity" in head
 
 
-async def test_a_connection_is_used_again_after_a_stream(http: httpx.AsyncClient) -> None:
+async def test_a_connection_is_used_again_after_a_stream(http: httpx.AsyncBaseTransport) -> None:
     requests: list[int] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -166,7 +166,7 @@ async def test_a_connection_is_used_again_after_a_stream(http: httpx.AsyncClient
     assert requests == [3]
 
 
-async def test_what_comes_after_the_end_is_not_waited_for(http: httpx.AsyncClient) -> None:
+async def test_what_comes_after_the_end_is_not_waited_for(http: httpx.AsyncBaseTransport) -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(_HEAD + b"Content-Length: 100000\r\n\r\n" + _HI + _STOP + _DONE + _HI)
@@ -198,13 +198,13 @@ async def test_what_comes_after_the_end_is_not_waited_for(http: httpx.AsyncClien
         b"<html>we are back soon</html>",
     ],
 )
-async def test_a_stream_that_is_not_the_protocol(http: httpx.AsyncClient, body: bytes) -> None:
+async def test_a_stream_that_is_not_the_protocol(http: httpx.AsyncBaseTransport, body: bytes) -> None:
     async with answering(http_answer(body)) as server:
         fault, status = await fault_of(_openai(http, server.base_url), wire(), streamed)
     assert (type(fault), fault.code, status) == (TransientError, "provider_unavailable", 200)
 
 
-async def test_a_compressed_stream_was_not_asked_for(http: httpx.AsyncClient) -> None:
+async def test_a_compressed_stream_was_not_asked_for(http: httpx.AsyncBaseTransport) -> None:
     async with answering(http_answer(gzip.compress(_HI + _STOP + _DONE), Content_Encoding="gzip")) as server:
         fault, _ = await fault_of(_openai(http, server.base_url), wire(), streamed)
     assert fault.code == "provider_unavailable"
@@ -219,7 +219,7 @@ async def test_a_compressed_stream_was_not_asked_for(http: httpx.AsyncClient) ->
         ((_HI, b'data: {"choices": null}\n\n', b": ping\n\n", b'data: {"id": 3}\n\n', _STOP), "stop"),
     ],
 )
-async def test_reasons_of_the_end(http: httpx.AsyncClient, choices: tuple[bytes, ...], reason: str) -> None:
+async def test_reasons_of_the_end(http: httpx.AsyncBaseTransport, choices: tuple[bytes, ...], reason: str) -> None:
     async with answering(http_answer(b"".join(choices) + _DONE)) as server:
         assert (await streamed(_openai(http, server.base_url), wire())).finish_reason == reason
 
@@ -238,7 +238,7 @@ async def test_reasons_of_the_end(http: httpx.AsyncClient, choices: tuple[bytes,
         ({"message": "your credit balance is too low, sk-KEY"}, TransientError),
     ],
 )
-async def test_errors_in_mid_stream(http: httpx.AsyncClient, error: object, fault_type: type) -> None:
+async def test_errors_in_mid_stream(http: httpx.AsyncBaseTransport, error: object, fault_type: type) -> None:
     events = _HI, b"event: error\ndata: " + orjson.dumps({"error": error}) + b"\n\n"
     async with answering(http_answer(b"".join(events))) as server:
         broken = await error_of(_openai(http, server.base_url), wire(), streamed)
@@ -246,7 +246,7 @@ async def test_errors_in_mid_stream(http: httpx.AsyncClient, error: object, faul
     assert "KEY" not in broken.fault.detail
 
 
-async def test_an_error_event_may_be_the_error_itself(http: httpx.AsyncClient) -> None:
+async def test_an_error_event_may_be_the_error_itself(http: httpx.AsyncBaseTransport) -> None:
     async with answering(http_answer(_HI + b'event: error\ndata: {"code": "insufficient_quota"}\n\n')) as server:
         fault, _ = await fault_of(_openai(http, server.base_url), wire(), streamed)
     assert type(fault) is ProviderAuth

@@ -99,7 +99,7 @@ class ClientSuite:
     quota_status: int
 
     @pytest.fixture
-    def connect(self, http: httpx.AsyncClient) -> Connect:
+    def connect(self, http: httpx.AsyncBaseTransport) -> Connect:
         raise NotImplementedError
 
     @pytest.fixture

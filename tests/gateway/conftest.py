@@ -88,7 +88,7 @@ NewGateway = Callable[..., Gateway]
 
 @pytest_asyncio.fixture
 async def new_gateway(
-    http: httpx.AsyncClient, new_limiter: NewLimiter, spans: InMemorySpanExporter
+    http: httpx.AsyncBaseTransport, new_limiter: NewLimiter, spans: InMemorySpanExporter
 ) -> AsyncIterator[NewGateway]:
     """Makes gateways as separate processes have them."""
     tracing = Tracing(BatchSpanProcessor(spans, schedule_delay_millis=20), Resource.create({}))
@@ -116,7 +116,7 @@ def provider(shared_provider: ProviderProcess) -> ProviderProcess:
 
 
 @pytest_asyncio.fixture(scope="session")
-async def http() -> AsyncIterator[httpx.AsyncClient]:
+async def http() -> AsyncIterator[httpx.AsyncBaseTransport]:
     async with open_http() as pool:
         yield pool
 
