@@ -65,6 +65,7 @@ def _pool(lane: str, runtime: Runtime, parts: WorkerRuntime) -> LanePool:
 async def _serve(runtime: Runtime, parts: WorkerRuntime, pools: Sequence[LanePool], stopping: asyncio.Event) -> None:
     runtime.heart.on_cancel(parts.run.cancel)
     runtime.heart.on_lost(parts.run.drop_lost)
+    runtime.report.tell(parts.run.doing)
     _listen(runtime, parts)
     await runtime.heart.register()
     beating = _started("heart", runtime.heart.run)

@@ -53,7 +53,7 @@ class Run:
     `resumed` False promises that no record exists, so that none is loaded. `deadline` is the client's (aware UTC).
     `on_progress` gets percent and step; it only notes them. `on_delta` gets what streaming clients are sent: a kind,
     `delta` (emitted by the author), `piece` (of a streamed answer) or `reset`, and JSON data. `may_start` is awaited
-    before each new try of a step.
+    before each new try of a step. `doing` shows the steps, by name and key, whose try goes on, and since when.
     """
 
     job_id: UUID
@@ -76,3 +76,4 @@ class Run:
     on_delta: Callable[[str, Any], None] | None = None
     may_start: Callable[[], Awaitable[None]] | None = None
     account: Account = field(default_factory=Account)
+    doing: dict[tuple[str, str], datetime] = field(default_factory=dict)

@@ -142,6 +142,7 @@ class Steps:
         """The result as recorded and as read back. Raises Fault and MustWait only, besides what unwinds the run."""
         if self.run.may_start is not None:
             await self._book.guarded(self.run.may_start())
+        self.run.doing[work.identity] = self.run.clock.now()
         token = CURRENT_STEP.set(work.identity)
         try:
             with within(course.trace):
@@ -155,6 +156,7 @@ class Steps:
             raise fault_of(error) from error
         finally:
             CURRENT_STEP.reset(token)
+            self.run.doing.pop(work.identity, None)
         return _read_back(work, raw)
 
     def _note_in(self, work: Work[Any], course: _Course) -> Callable[[Call], None]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Coroutine, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -12,17 +14,24 @@ from app.domain.job import Claimed
 from app.engine.journal import OwnershipLost
 
 T = TypeVar("T")
+# A step that goes on for this long is worth telling of; and no more steps than this in all.
+_LONG = timedelta(seconds=1)
+_MOST = 500
 Owned = tuple[UUID, int]
 """A job and the epoch under which it is owned."""
 
 
 @dataclass(slots=True)
 class Hold:
-    """`canceled`: the client wants its end; `lost`: another worker may have it, nothing is written any more."""
+    """`canceled`: the client wants its end; `lost`: another worker may have it, nothing is written any more.
+
+    `doing`: the steps, by name and key, whose try goes on, and since when.
+    """
 
     task: asyncio.Task[Any] | None = None
     canceled: bool = False
     lost: bool = False
+    doing: dict[tuple[str, str], datetime] = field(default_factory=dict)
 
 
 class Holds:
@@ -35,6 +44,19 @@ class Holds:
     def owned(self) -> frozenset[Owned]:
         """What this worker knows that it owns."""
         return frozenset(self._holds)
+
+    def doing(self, now: datetime) -> dict[str, list[list[str]]]:
+        """By job id (hexadecimal): name, key and beginning of each step that goes on for a second or more."""
+        found: dict[str, list[list[str]]] = {}
+        long = (
+            (job_id, step, since)
+            for (job_id, _), hold in self._holds.items()
+            for step, since in hold.doing.items()
+            if now - since >= _LONG
+        )
+        for job_id, step, since in islice(long, _MOST):
+            found.setdefault(job_id.hex, []).append([*step, since.isoformat()])
+        return found
 
     def add(self, job: Claimed) -> None:
         """The job was claimed."""

@@ -79,6 +79,10 @@ class Run:
         """The jobs this worker knows that it owns."""
         return self._holds.owned
 
+    def doing(self) -> dict[str, list[list[str]]]:
+        """The longer steps that go on here, by job id."""
+        return self._holds.doing(self._parts.clock.now())
+
     async def serve(self, lane: str) -> bool:
         """Claim and run the lane's next job; False when there is none or this worker may not start work."""
         if not self._parts.heart.fresh:
@@ -166,6 +170,7 @@ class Run:
             on_delta=partial(parts.wake.delta, job.id),
             may_start=parts.heart.may_start,
             account=account,
+            doing=self._holds.of(job).doing,
         )
 
     async def _interrupted(self, job: Claimed, account: Account, base: Usage, base_cost: int) -> None:
