@@ -257,3 +257,6 @@ class Job:
     test_mode: bool
     simulated: bool
     ordering_key: str | None
+    # Why it did not start at once; when it came to the head of its ordering key, if it ever stood behind another.
+    submit_reason: str | None
+    headed_at: datetime | None

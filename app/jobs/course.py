@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import groupby
 from uuid import UUID
 
@@ -13,6 +13,8 @@ from app.domain.spans import attempt_span_id, wait_span_id
 
 QUEUED = "queued"
 OVER = "ended"
+# The due time of who stands behind another of its ordering key.
+_NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,10 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """What a job went through so far; `due_at` is when it last became due."""
+    """What a job went through so far; `due_at` is when it last became due.
+
+    `submit_reason`: why it was not due at once; `headed_at`: when it came to the head of its ordering key.
+    """
 
     job_id: UUID
     workflow: str
@@ -46,6 +51,8 @@ class Course:
     ended_at: datetime | None
     trace: TraceContext
     claims: tuple[Claim, ...]
+    submit_reason: str | None = None
+    headed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,30 +132,41 @@ def _waits(course: Course) -> Iterator[OwnSpan]:
 def _gap(
     course: Course, before: Claim | None, due_at: datetime, until: datetime | None, count: int, n: int | None
 ) -> Iterator[OwnSpan]:
-    """First what the job waited for, then its time in the queue."""
+    """First its time behind others of its ordering key, then what the job waited for, then its time in the queue."""
     since, reason = _beginning(course, before, due_at)
-    if until is not None and until <= since:
+    if since >= (until or _NEVER):
         return
     within = before is not None and not _ends(before) and n in (None, before.n)
     parent = attempt_span_id(course.job_id, before.n) if before and within else course.trace.span_id
-    status = course.status if until is None else OVER
 
     def wait(name: str, start: datetime, end: datetime | None) -> OwnSpan:
         id = wait_span_id(course.job_id, count, name)
-        return OwnSpan("wait", name, id, parent, status, start, end, count)
+        return OwnSpan("wait", name, id, parent, OVER if end else course.status, start, end, count)
 
+    if due_at >= _NEVER:
+        yield wait(Reason.ORDERING, since, until)
+        return
+    if (headed_at := _headed_at(course, since, until)) is not None:
+        yield wait(Reason.ORDERING, since, headed_at)
+        since = headed_at
     if reason is not None and due_at > since:
         yield wait(reason, since, None if until is None else min(due_at, until))
         if until is not None and until > due_at:
             yield wait(QUEUED, due_at, until)
-    else:
+    elif since != until:
         yield wait(QUEUED, since, until)
+
+
+def _headed_at(course: Course, since: datetime, until: datetime | None) -> datetime | None:
+    """When it came to the head of its ordering key, if that was within this wait."""
+    at = course.headed_at
+    return at if at is not None and since < at and (until is None or at <= until) else None
 
 
 def _beginning(course: Course, before: Claim | None, due_at: datetime) -> tuple[datetime, str | None]:
     """When a wait began, and why the job was not due at once."""
     if before is None:
-        return course.created_at, Reason.RUN_AT
+        return course.created_at, course.submit_reason
     if _retried(before):
         # It had ended; when the client asked for the retry, it became due.
         return due_at, None

@@ -23,6 +23,8 @@ from app.telemetry.traces import SpanRecord, Tracing
 # Of more ends than this at once the oldest are not exported.
 _MOST = 10_000
 _CLOSE_S = 1.0
+# One revision for the submit, one for the claim.
+_CLAIMED_AT_ONCE = 2
 
 
 class Export:
@@ -46,10 +48,10 @@ class Export:
         self._send_later(ended)
 
     def settled(self, job: Claimed, moved: Moved, error: str | None, now: datetime) -> None:
-        """Send those of a job that its worker has just left; without reading it, when this was its only claim."""
+        """Send those of a job that its worker has just left; without reading it, when it went straight through."""
         if not moved.status.terminal or not self._tracing.exporting:
             return
-        if job.resumed:
+        if not _straight(job):
             self._send_later([moved])
             return
         claim = Claim(job.attempt, moved.status, job.due_at, job.claimed_at, now, error=error)
@@ -117,3 +119,8 @@ class Export:
                 "step", row["name"], place, row["started_at"], row["ended_at"], attributes, row["error_code"]
             )
             self._tracing.emit(record)
+
+
+def _straight(job: Claimed) -> bool:
+    """Whether it was submitted, due at once, and claimed once: no more than that is in the words of the claim."""
+    return not job.resumed and job.revision == _CLAIMED_AT_ONCE and job.due_at <= job.created_at

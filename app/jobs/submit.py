@@ -218,6 +218,8 @@ def _fresh(job: NewJob) -> Job:
     """The record as a read would give it right after the write."""
     return Job(
         **{name: getattr(job, name) for name in _SAME},
+        submit_reason=job.reason,
+        headed_at=None,
         epoch=0,
         revision=1,
         attempt=1,

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
 
-import asyncpg
 import orjson
 
 from app.domain import ids, money
@@ -43,7 +42,7 @@ def course_of(found: TraceRows) -> Course:
         for row in found.claims
     ]  # fmt: skip
     error = job.error.code if job.error else None
-    if job.claimed_at is not None and claimed_now(job.claimed_at, found.claims):
+    if job.claimed_at is not None and claimed_now(job.claimed_at, [row["started_at"] for row in found.claims]):
         cost = job.attempts[-1].cost_nanos if job.attempts else 0
         claim = Claim(
             job.attempt, job.status, job.due_at, job.claimed_at, job.ended_at, error=error, cost_nanos=cost
@@ -51,11 +50,11 @@ def course_of(found: TraceRows) -> Course:
         claims.append(claim)
     return Course(
         job.id, job.workflow, job.status, job.reason, error, job.created_at, job.due_at, job.ended_at, job.trace,
-        tuple(claims),
+        tuple(claims), job.submit_reason, job.headed_at,
     )  # fmt: skip
 
 
-def step_place(job: Job, row: asyncpg.Record) -> str:
+def step_place(job: Job, row: Mapping[str, Any]) -> str:
     """The span id that a step hangs below: its attempt's, or the job's when it began in an earlier attempt."""
     began_here = row["span_id"] == step_span_id(job.id, row["attempt"], row["name"], row["key"])
     return attempt_span_id(job.id, row["attempt"]) if began_here else job.trace.span_id
@@ -99,7 +98,7 @@ def _whole(job: Job) -> dict[str, Any]:
     }
 
 
-def _step(job: Job, row: asyncpg.Record) -> dict[str, Any]:
+def _step(job: Job, row: Mapping[str, Any]) -> dict[str, Any]:
     span = _span(
         row["span_id"], step_place(job, row), "step", row["name"], row["started_at"], row["ended_at"], row["status"],
         key=row["key"] or None, step_kind=row["kind"], attempt=row["attempt"], output=_stored(row["output"]),
@@ -123,19 +122,19 @@ def _unrecorded(found: TraceRows) -> Iterator[dict[str, Any]]:
         )  # fmt: skip
 
 
-def _limiter(row: asyncpg.Record) -> Iterator[dict[str, Any]]:
+def _limiter(row: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     if row["limiter_wait_s"] >= SHOWN_WAIT_S:
         id, start = limiter_span_id(row["id"]), _asked_at(row)
         yield _span(id, row["step_span_id"], "wait", "limiter", start, row["started_at"], "ended", pool=row["pool"])
 
 
-def _asked_at(call: asyncpg.Record) -> datetime:
+def _asked_at(call: Mapping[str, Any]) -> datetime:
     """When the call got in line for the limiter."""
     started_at: datetime = call["started_at"]
     return started_at - timedelta(seconds=call["limiter_wait_s"])
 
 
-def _call(row: asyncpg.Record) -> dict[str, Any]:
+def _call(row: Mapping[str, Any]) -> dict[str, Any]:
     return _span(
         row["span_id"], row["step_span_id"], "call", call_name(row["model"]), row["started_at"], row["ended_at"],
         row["outcome"], call_id=ids.show("call", row["id"]), provider=row["provider"], model=row["model"],
@@ -145,7 +144,7 @@ def _call(row: asyncpg.Record) -> dict[str, Any]:
     )  # fmt: skip
 
 
-def _webhook(job: Job, row: asyncpg.Record) -> dict[str, Any]:
+def _webhook(job: Job, row: Mapping[str, Any]) -> dict[str, Any]:
     ended = row["at"] + timedelta(milliseconds=row["duration_ms"])
     status = "succeeded" if row["error"] is None and 200 <= (row["status_code"] or 0) < 300 else "failed"
     span = _span(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -92,10 +93,10 @@ class TraceRows:
     """What a timeline is drawn from; `claims` are those that ended before the job, in order."""
 
     job: Job
-    claims: Sequence[asyncpg.Record]
-    steps: Sequence[asyncpg.Record]
-    calls: Sequence[asyncpg.Record]
-    deliveries: Sequence[asyncpg.Record]
+    claims: Sequence[Mapping[str, Any]]
+    steps: Sequence[Mapping[str, Any]]
+    calls: Sequence[Mapping[str, Any]]
+    deliveries: Sequence[Mapping[str, Any]]
 
 
 class Reads:
@@ -156,7 +157,7 @@ class Reads:
             steps = await connection.fetch(_STEPS, job_id)
             calls = await connection.fetch(_CALLS, job_id)
             deliveries = await connection.fetch(_DELIVERIES, job_id)
-        return TraceRows(job, claims, steps, calls, deliveries)
+        return TraceRows(job, *([dict(row) for row in found] for found in (claims, steps, calls, deliveries)))
 
 
 def _of(job_id: UUID, attempts: Sequence[asyncpg.Record]) -> list[asyncpg.Record]:

@@ -22,12 +22,13 @@ JOB_COLUMNS = """
     j.progress_step, j.error_class, j.error_code, j.error_detail, j.error_step, j.disposition, j.degraded,
     j.input_tokens, j.output_tokens, j.cached_tokens, j.calls, j.cost_nanos, j.saved_nanos, j.attempt_cost_nanos,
     j.trace_id, j.span_id, j.parent_span_id, j.tags, j.metadata, j.cancel_requested, j.content_hash, j.test_mode,
-    j.simulated, j.has_webhook, j.ordering_key
+    j.simulated, j.has_webhook, j.ordering_key, j.submit_reason, j.headed_at
 """
 _PLAIN = (
     "id", "project_id", "workflow", "version", "lane", "priority", "epoch", "revision", "attempt", "due_at",
     "created_at", "started_at", "claimed_at", "ended_at", "expires_at", "finish_by", "progress_percent",
     "progress_step", "cancel_requested", "content_hash", "test_mode", "simulated", "ordering_key",
+    "submit_reason", "headed_at",
 )  # fmt: skip
 
 
@@ -103,12 +104,12 @@ def _attempts(row: asyncpg.Record, earlier: Sequence[asyncpg.Record]) -> tuple[A
             ended_at, cost = claim["ended_at"], claim["cost_nanos"]
             found.append(Attempt(claim["n"], claim["status"], failure(claim), cost, since, ended_at))
             since = None
-    if since or claimed_now(row["claimed_at"], earlier):
+    if since or claimed_now(row["claimed_at"], [claim["started_at"] for claim in earlier]):
         started_at, cost = since or row["claimed_at"], row["attempt_cost_nanos"]
         found.append(Attempt(row["attempt"], row["status"], failure(row), cost, started_at, row["ended_at"]))
     return tuple(found)
 
 
-def claimed_now(claimed_at: datetime | None, earlier: Sequence[asyncpg.Record]) -> bool:
-    """Whether the job's last claim has no row of its own among the earlier ones: it did not end before the job."""
-    return claimed_at is not None and not (earlier and earlier[-1]["started_at"] == claimed_at)
+def claimed_now(claimed_at: datetime | None, starts: Sequence[datetime]) -> bool:
+    """Whether the job's last claim is not the last of those that ended before it, which began at `starts`."""
+    return claimed_at is not None and claimed_at not in starts[-1:]

@@ -98,13 +98,13 @@ insert into jobs (
     id, project_id, key_id, workflow, version, lane, priority, status, reason, due_at, created_at, expires_at,
     retain_s, start_within_s, finish_within_s, finish_by, expire_by, input_id, content_hash, max_cost_nanos,
     trace_id, span_id, parent_span_id, on_disconnect, tags, metadata, has_webhook, test_mode, simulated, off_peak,
-    ordering_key
+    ordering_key, submit_reason
 )
 select id, project_id, key_id, workflow, version, lane, priority, status, reason,
     case when status = 'queued' then least(due_at, clock_timestamp()) else due_at end, created_at, expires_at,
     retain_s, start_within_s, finish_within_s, finish_by, expire_by, input_id, content_hash, max_cost_nanos,
     trace_id, span_id, parent_span_id, on_disconnect, tags::jsonb, metadata::jsonb, has_webhook, test_mode, simulated,
-    off_peak, ordering_key
+    off_peak, ordering_key, reason
 from new
 """
 # In one order, so that two flushes cannot deadlock; the trigger ordering_join then finds its locks taken.

@@ -87,6 +87,11 @@ class Lanes:
         since, to = created["created_at"], started["started_at"]
         return sum(since < row["started_at"] < to for row in self.starts(name))
 
+    def waits(self, job: dict[str, Any]) -> list[tuple[str, bool]]:
+        """What the job's timeline says it waited for, and whether that is over."""
+        spans = self.stack.client.get(f"/v1/jobs/{job['id']}/trace").json()["spans"]
+        return [(span["name"], span["ended_at"] is not None) for span in spans if span["kind"] == "wait"]
+
     def rest(self, timeout_s: float = 40) -> None:
         """Wait until all have ended."""
         until(lambda: self.stack.sql(_LEFT, self.tag)[0]["n"] == 0, timeout_s)

@@ -47,6 +47,7 @@ def test_off_peak_jobs_start_at_night_only(day: Lanes, night: Lanes) -> None:
     opens = datetime.fromisoformat(later["due_at"]) - datetime.now(UTC)
     assert timedelta(minutes=118) < opens <= timedelta(hours=2)
     assert day.stack.job(later["id"]) == later
+    assert day.waits(later) == [("off_peak", False)]
     assert day.submit("later", {"lane": "standard"})["reason"] == "off_peak", "the lane's jobs wait unless they say no"
 
     day.worker("standard", standard=1)

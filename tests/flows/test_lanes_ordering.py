@@ -35,6 +35,7 @@ def test_the_rest_of_a_key_says_that_it_waits_and_a_cancel_moves_it_up(lanes: La
     jobs = [lanes.submit("line", keyed, gate=lanes.gate) for _ in range(4)]
     assert [(job["status"], job["reason"]) for job in jobs] == [("queued", None), HELD, HELD, HELD]
     assert {job["ordering_key"] for job in jobs} == {"account-7"}
+    assert [lanes.waits(job) for job in jobs[:2]] == [[("queued", False)], [("ordering", False)]]
     lanes.worker("standard")
     until(lambda: state(lanes, jobs[0]) == ("running", None))
     assert cancel(lanes, jobs[1]) == 200
@@ -44,6 +45,8 @@ def test_the_rest_of_a_key_says_that_it_waits_and_a_cancel_moves_it_up(lanes: La
     lanes.open_gate()
     lanes.rest()
     assert [state(lanes, job)[0] for job in jobs] == ["canceled", "canceled", "succeeded", "succeeded"]
+    assert lanes.waits(jobs[1]) == [("ordering", True)]
+    assert lanes.waits(jobs[3]) == [("ordering", True), ("queued", True)]
 
 
 def in_order_of_acceptance(lanes: Lanes, name: str, told: list[Told]) -> None:

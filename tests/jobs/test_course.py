@@ -19,13 +19,17 @@ PLACE = TraceContext(ids.trace_id(), ids.span_id(), ids.span_id())
 # with a retry by the client after it.
 ENDINGS = st.sampled_from(["sleep", "rate_limit", "retry", "lost", "failed"])
 SECONDS = st.integers(0, 3)
+# The due time of who stands behind another of its ordering key.
+BEHIND = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 @st.composite
 def courses(draw: st.DrawFn) -> Course:
     """A history as the store keeps it, and how far the job is now."""
-    now, n, claims = START, 1, list[Claim]()
+    n, claims = 1, list[Claim]()
     due_at = START + timedelta(seconds=draw(SECONDS))
+    headed_at = draw(st.none() | SECONDS.map(lambda s: START + timedelta(seconds=s)))
+    now = headed_at or START
     for ending in draw(st.lists(ENDINGS, max_size=6)):
         started_at = max(now, due_at) + timedelta(seconds=draw(SECONDS))
         now = started_at + timedelta(seconds=draw(st.integers(1, 3)))
@@ -39,7 +43,8 @@ def courses(draw: st.DrawFn) -> Course:
         due_at = now + timedelta(seconds=0 if ending == "lost" else draw(SECONDS))
         if ending == "failed":
             now = due_at
-    return draw(_now(now, n, due_at, claims))
+    reason = draw(st.sampled_from([None, "run_at", "off_peak"]))
+    return replace(draw(_now(now, n, due_at, claims)), submit_reason=reason, headed_at=headed_at)
 
 
 @st.composite
@@ -54,6 +59,8 @@ def _now(draw: st.DrawFn, now: datetime, n: int, due_at: datetime, claims: list[
         claims.append(Claim(n, status, due_at, started_at, ended_at))
     if state == "canceled while waiting":
         status, ended_at = Status.CANCELED, now + timedelta(seconds=draw(SECONDS))
+    if status in (Status.WAITING, Status.CANCELED) and not claims and draw(st.booleans()):
+        due_at = BEHIND
     return Course(JOB, "w", status, None, None, START, due_at, ended_at, PLACE, tuple(claims))
 
 
@@ -141,3 +148,38 @@ def test_a_cancel_in_a_park_that_the_client_retries_is_no_claim_of_its_own() -> 
         ("attempt", "attempt 1", 1, 3),
         ("attempt", "attempt 2", 6, 7),
     ]
+
+
+def waits(course: Course) -> list[tuple[str, int, int | None]]:
+    """Name, begin and end, in seconds from the start."""
+    spans = [span for span in own_spans(course) if span.kind == "wait"]
+    return [
+        (s.name, (s.started_at - START).seconds, (s.ended_at - START).seconds if s.ended_at else None) for s in spans
+    ]
+
+
+def test_a_wait_says_what_it_was_for() -> None:
+    second = timedelta(seconds=1)
+
+    def course(due_s: int, reason: str | None = None, headed_s: int | None = None) -> Course:
+        due_at, headed_at = START + due_s * second, None if headed_s is None else START + headed_s * second
+        claim = Claim(1, "running", due_at, START + 9 * second, None)
+        return Course(
+            JOB, "w", Status.RUNNING, None, None, START, due_at, None, PLACE, (claim,), reason, headed_at
+        )  # fmt: skip
+
+    assert waits(course(0)) == [("queued", 0, 9)]
+    assert waits(course(4, "off_peak")) == [("off_peak", 0, 4), ("queued", 4, 9)]
+    assert waits(course(4, "run_at")) == [("run_at", 0, 4), ("queued", 4, 9)]
+    assert waits(course(0, None, 6)) == [("ordering", 0, 6), ("queued", 6, 9)]
+    assert waits(course(7, "off_peak", 6)) == [("ordering", 0, 6), ("off_peak", 6, 7), ("queued", 7, 9)]
+    assert waits(course(4, "run_at", 6)) == [("ordering", 0, 6), ("queued", 6, 9)]
+
+
+def test_who_stands_behind_waits_for_that_alone() -> None:
+    behind = Course(JOB, "w", Status.QUEUED, "ordering", None, START, BEHIND, None, PLACE, (), "run_at")
+    assert waits(behind) == [("ordering", 0, None)]
+    ended_at = START + timedelta(seconds=3)
+    assert waits(replace(behind, status=Status.CANCELED, ended_at=ended_at)) == [("ordering", 0, 3)]
+    failed = Claim(1, "failed", START, START, ended_at)
+    assert waits(replace(behind, claims=(failed,))) == [], "since when is known once it is the first"
