@@ -14,6 +14,7 @@ from app import __version__
 from app.engine.catalogue import Catalogue
 from app.routers import errors, health, jobs, openapi, status, workflows
 from app.routers.requestid import RequestId
+from app.routers.timing import Timed
 from app.settings import Settings
 from app.telemetry.loop import end, keep_running, measure_lag
 from app.wiring import Runtime, open_runtime
@@ -51,6 +52,7 @@ def create_app(settings: Settings, catalogue: Catalogue) -> FastAPI:
         app.include_router(room.router)
     openapi.install(app, catalogue)
     app.add_middleware(RequestId)
+    app.add_middleware(Timed)
     return app
 
 

@@ -29,6 +29,7 @@ from app.jobs.body import render_body
 from app.jobs.cascade import Cascade
 from app.jobs.control import Control
 from app.jobs.deliver import Deliver
+from app.jobs.explain import Explain
 from app.jobs.export import Export
 from app.jobs.heart import Heart
 from app.jobs.latency import Latency
@@ -55,6 +56,7 @@ from app.store.deliveries import Deliveries
 from app.store.depth import Depth
 from app.store.keys import Keys
 from app.store.leaves import Leaves
+from app.store.places import Places
 from app.store.reads import Reads
 from app.store.reports import Reports
 from app.store.steps import Steps
@@ -94,6 +96,7 @@ class Runtime:
     wait: Wait
     control: Control
     latency: Latency
+    explain: Explain
     parts: Parts
     overview: Overview
     report: Report
@@ -159,6 +162,7 @@ def _runtime(
     reports, parts = Reports(database), Parts(database=database.ping, redis=redis.ping)
     report = Report(reports, metrics, process_id, clock, role=role, lanes=lanes)
     overview = Overview(Depth(database), reports, clock)
+    latency = Latency(reads, clock)
     interval_s = settings.queue.ring_interval_s
     backlog = Backlog(reads, settings.queue, clock)
     return Runtime(
@@ -184,7 +188,8 @@ def _runtime(
         submit=Submit(Submissions(database), reads, backlog, ring, clock, settings.off_peak_hours, metrics),
         wait=Wait(reads, wake, clock),
         control=Control(controls, ring, wake, export),
-        latency=Latency(reads, clock),
+        latency=latency,
+        explain=Explain(Places(database), latency, overview.look, settings.off_peak_hours, clock),
         parts=parts,
         overview=overview,
         report=report,

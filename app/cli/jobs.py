@@ -26,6 +26,12 @@ def show(job_id: JobId, key: Key, url: Url = _URL) -> None:
 
 
 @jobs.command()
+def explain(job_id: JobId, key: Key, url: Url = _URL) -> None:
+    """One sentence: where the job stands, and why."""
+    typer.echo(_call("GET", url, key, f"/v1/jobs/{job_id}?include=queue")["queue"]["explanation"])
+
+
+@jobs.command()
 def cancel(job_id: JobId, key: Key, url: Url = _URL) -> None:
     """Cancel a job."""
     typer.echo(_call("POST", url, key, f"/v1/jobs/{job_id}/cancel")["status"])

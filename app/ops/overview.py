@@ -43,15 +43,18 @@ class LaneLook:
         """The age of the oldest that may start."""
         return max((row.oldest_s for row in self.rows), default=0.0)
 
-    def eta_s(self, jobs: int, run_s: float | None = None) -> float | None:
-        """When a slot is free for the last of so many jobs, by the lane's slots and what a run takes; None: unknown.
+    @property
+    def run_s(self) -> float | None:
+        """What a run takes: what those took that ended within the last minute, or more where those that go on do."""
+        going_on = [row.running_s for row in self.rows if row.status == "running" and row.count]
+        ended = [self.busy_s / self.ended] if self.ended else []
+        return max([*ended, *going_on], default=None)
 
-        `run_s` is what to take where nothing has ended within the last minute.
-        """
+    def eta_s(self, jobs: int, run_s: float | None) -> float | None:
+        """When a slot is free for the last of so many jobs that take `run_s` each; None: unknown."""
         if jobs == 0:
             return 0.0
-        each = self.busy_s / self.ended if self.ended else run_s
-        return jobs * each / self.slots if each is not None and self.slots else None
+        return jobs * run_s / self.slots if run_s is not None and self.slots else None
 
 
 @dataclass(frozen=True, slots=True)

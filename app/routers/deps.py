@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 
 from app.domain import canonical, ids
 from app.domain.errors import FieldError, Problem
+from app.routers.timing import timed
 from app.store.keys import ApiKey
 from app.wiring import Runtime
 
@@ -32,7 +33,7 @@ def needs(scope: str) -> Callable[[Request], Awaitable[ApiKey]]:
     """A dependency: the caller's key, which must have `scope`. Raises Problem 401 or 403."""
 
     async def caller(request: Request) -> ApiKey:
-        key = await runtime_of(request).access.key_of(_key_text(request))
+        key = await timed(request, "auth", runtime_of(request).access.key_of(_key_text(request)))
         if scope not in key.scopes:
             raise Problem("scope_missing", f"This needs a key with the scope {scope}.")
         return key

@@ -99,7 +99,7 @@ OPERATIONS: dict[str, Operation] = {
     ),
     "jobs.get": Operation(
         {200: Told("The job", "Job", samples.JOB), 304: Told("It has not changed")},
-        ("not_found", "result_expired"),
+        ("not_found", "result_expired", "input_invalid"),
         headers=("If-None-Match", "Prefer"),
     ),
     "jobs.output": Operation(

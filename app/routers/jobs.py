@@ -11,13 +11,14 @@ from app.domain.errors import Problem
 from app.domain.job import Job
 from app.jobs.check import parse
 from app.jobs.timeline import timeline
-from app.jobs.view import summary_view
+from app.jobs.view import job_view, summary_view
 from app.routers import submission
 from app.routers.deps import JsonDep, ReaderDep, RuntimeDep, WriterDep, field_problem, job_id_of
 from app.routers.headers import expected_revision, known_tags, refuse_streaming, wish_of
 from app.routers.listing import next_link, next_page, wanted
 from app.routers.reply import ClientLeft, etag_of, job_answer, json_answer, kept, not_modified, unless_left
-from app.routers.schemas import CancelBody, ListQuery, RetryBody, SubmitBody, SubmitQuery
+from app.routers.schemas import CancelBody, GetQuery, ListQuery, RetryBody, SubmitBody, SubmitQuery
+from app.routers.timing import time_job, timed
 from app.routers.workflows import allowed, has_version, workflow_for
 from app.wiring import Runtime
 
@@ -55,7 +56,7 @@ async def list_jobs(
 ) -> Response:
     """Newest first, without input and output; filter by any field, and by `metadata.KEY=value`."""
     given = request.query_params.multi_items()
-    jobs = await runtime.reads.page(key.project_id, wanted(query, given), query.limit + 1)
+    jobs = await timed(request, "store", runtime.reads.page(key.project_id, wanted(query, given), query.limit + 1))
     page, cursor = next_page(jobs, query.limit)
     link = {"Link": next_link(f"{runtime.base_url}/v1/jobs", given, cursor)} if cursor else {}
     data = [summary_view(job, runtime.base_url) for job in page]
@@ -64,9 +65,13 @@ async def list_jobs(
 
 
 @router.get("/jobs/{job_id}", operation_id="jobs.get", summary="Read a job")
-async def get_job(request: Request, job_id: str, key: ReaderDep, runtime: RuntimeDep) -> Response:
+async def get_job(
+    request: Request, job_id: str, key: ReaderDep, runtime: RuntimeDep, query: Annotated[GetQuery, Query()]
+) -> Response:
     """The job. `If-None-Match` answers 304 while nothing changed; `Prefer: wait=N` holds the answer until it did."""
     own, wish = job_id_of(job_id), wish_of(request, runtime.settings.http.max_wait_s)
+    if query.include == "queue":
+        return await timed(request, "store", _explained(runtime, key.project_id, own))
     if wish.seconds is None:
         return await _at_once(request, runtime, key.project_id, own)
     try:
@@ -79,7 +84,8 @@ async def get_job(request: Request, job_id: str, key: ReaderDep, runtime: Runtim
 @router.get("/jobs/{job_id}/output", operation_id="jobs.output", summary="Read a job's output")
 async def get_output(request: Request, job_id: str, key: ReaderDep, runtime: RuntimeDep) -> Response:
     """The raw output, as the workflow returned it."""
-    job = kept(runtime, await runtime.reads.job(key.project_id, job_id_of(job_id)))
+    found = await timed(request, "store", runtime.reads.job(key.project_id, job_id_of(job_id)))
+    job = kept(runtime, found)
     if not job.status.terminal:
         retry = await runtime.latency.retry_after_s(job)
         raise Problem("job_not_finished", f"The job is {job.status}.", retry_after_s=retry)
@@ -91,9 +97,9 @@ async def get_output(request: Request, job_id: str, key: ReaderDep, runtime: Run
 
 
 @router.get("/jobs/{job_id}/trace", operation_id="jobs.trace", summary="Read a job's timeline")
-async def get_trace(job_id: str, key: ReaderDep, runtime: RuntimeDep) -> Response:
+async def get_trace(request: Request, job_id: str, key: ReaderDep, runtime: RuntimeDep) -> Response:
     """Attempts, steps, calls, waits and webhooks with start, end, inputs, outputs, tokens and cost."""
-    found = await runtime.reads.trace(key.project_id, job_id_of(job_id))
+    found = await timed(request, "store", runtime.reads.trace(key.project_id, job_id_of(job_id)))
     kept(runtime, found.job if found else None)
     return json_answer(timeline(found) if found else {}, headers=_UNKEPT)
 
@@ -107,7 +113,8 @@ async def cancel(request: Request, job_id: str, key: WriterDep, runtime: Runtime
     """200 when the job has ended, by this or before; 202 when its worker was told."""
     own = job_id_of(job_id)
     parse(CancelBody, body)
-    ended = await runtime.control.cancel(key.project_id, own, expected_revision(request))
+    canceling = runtime.control.cancel(key.project_id, own, expected_revision(request))
+    ended = await timed(request, "store", canceling)
     job = kept(runtime, await runtime.reads.job(key.project_id, own))
     return await job_answer(runtime, job, 200 if ended or job.status.terminal else 202)
 
@@ -125,7 +132,7 @@ async def retry(request: Request, job_id: str, key: WriterDep, runtime: RuntimeD
     allowed(key, job.workflow)
     if parsed.version is not None and not has_version(runtime, job.workflow, parsed.version):
         raise field_problem("/version", f"{job.workflow} has no version {parsed.version!r}.")
-    replayed = await runtime.control.retry(
+    retrying = runtime.control.retry(
         key.project_id,
         own,
         job.lane,
@@ -134,21 +141,32 @@ async def retry(request: Request, job_id: str, key: WriterDep, runtime: RuntimeD
         revision=expected_revision(request),
         idempotency=submission.idempotency_of(request, body),
     )
+    replayed = await timed(request, "store", retrying)
     headers = {"Idempotent-Replayed": "true"} if replayed else {}
     job = kept(runtime, await runtime.reads.job(key.project_id, own))
     return await job_answer(runtime, job, 202, headers, located=True)
 
 
+async def _explained(runtime: Runtime, project_id: UUID, job_id: UUID) -> Response:
+    """The job with where it stands, which is no function of its revision: neither stored nor tagged."""
+    job = kept(runtime, await runtime.reads.job(project_id, job_id))
+    view = {**job_view(job, runtime.base_url), "queue": await runtime.explain.view(job)}
+    return json_answer(view, headers=_UNKEPT)
+
+
 async def _at_once(request: Request, runtime: Runtime, project_id: UUID, job_id: UUID) -> Response:
     """A conditional read looks at the revision first, and mostly at nothing else."""
-    head = await runtime.reads.head(project_id, job_id) if known_tags(request) else None
+    head = await timed(request, "store", runtime.reads.head(project_id, job_id)) if known_tags(request) else None
     if head is not None and head.kept_at(runtime.clock.now()) and (same := not_modified(request, head.revision)):
         return same
-    return await job_answer(runtime, kept(runtime, await runtime.reads.job(project_id, job_id)), 200)
+    job = kept(runtime, await timed(request, "store", runtime.reads.job(project_id, job_id)))
+    return await job_answer(runtime, job, 200)
 
 
 async def _moved(request: Request, runtime: Runtime, project_id: UUID, job_id: UUID, seconds: float) -> Job | None:
     """The job at its next revision for a client that knows one, else at its end."""
     if known := known_tags(request):
-        return await runtime.wait.for_change(project_id, job_id, seconds, known)
-    return await runtime.wait.for_end(project_id, job_id, seconds)
+        return await timed(request, "wait", runtime.wait.for_change(project_id, job_id, seconds, known))
+    job = await timed(request, "wait", runtime.wait.for_end(project_id, job_id, seconds))
+    time_job(request, job)
+    return job

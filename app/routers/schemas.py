@@ -135,6 +135,24 @@ class SubmitQuery(Body):
     validate_only: Annotated[bool, Field(description="Answer what a submit would meet; start nothing.")] = False
 
 
+class EventsQuery(Body):
+    """Which of a job's events."""
+
+    after: Annotated[str | None, Field(description="The id of the last event you have; default: from the first.")] = (
+        None
+    )
+    limit: Annotated[int, Field(ge=1, le=200)] = 50
+    cursor: Annotated[str | None, Field(description="`next_cursor` of the page before; the same as `after`.")] = None
+
+
+class GetQuery(BaseModel):
+    """What to tell besides the job itself."""
+
+    include: Annotated[
+        Literal["queue"] | None, Field(description="`queue`: where it stands and why, at once and without ETag.")
+    ] = None
+
+
 class ListQuery(BaseModel):
     """Filters and page of a list; `metadata.KEY=value` is a filter too."""
 

@@ -147,11 +147,53 @@ class JobSummary(Answer):
     urls: Urls
 
 
+class Children(Answer):
+    """The children that a job waits for."""
+
+    total: int
+    ended: int
+
+
+class RunningOn(Answer):
+    """The worker that runs a job."""
+
+    host: str
+    pid: int
+    alive: bool
+
+
+class RunningStep(Answer):
+    """A step that goes on for a second or more."""
+
+    name: str
+    key: str | None
+    since: AwareDatetime
+
+
+class QueuePlace(Answer):
+    """Where a job stands: one sentence, and the numbers that its state has; `ahead` follows the order of claims."""
+
+    explanation: Annotated[str, Field(examples=["queued: 41 ahead in standard, about 12 s"])]
+    position: int | None
+    ahead: int | None
+    eta_s: float | None
+    due_at: AwareDatetime | None
+    paused: bool
+    workers: int | None
+    slots: int | None
+    slots_in_use: int | None
+    behind: str | None
+    children: Children | None
+    worker: RunningOn | None
+    steps: list[RunningStep]
+
+
 class Job(JobSummary):
-    """A job."""
+    """A job; `queue` where it was asked for."""
 
     input: Any
     output: Any
+    queue: QueuePlace | None = None
 
 
 class JobPage(Answer):

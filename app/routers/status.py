@@ -58,7 +58,7 @@ def _lane(lane: LaneLook) -> dict[str, Any]:
         "reasons": reasons,
         "due": lane.due,
         "oldest_s": round(lane.oldest_s, 3),
-        "eta_s": lane.eta_s(lane.due),
+        "eta_s": lane.eta_s(lane.due, lane.run_s),
         "ended_last_minute": lane.ended,
         "paused": lane.paused,
         "workers": lane.workers,

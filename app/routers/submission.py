@@ -19,6 +19,7 @@ from app.routers.deps import field_problem
 from app.routers.headers import idempotency_key, wish_of
 from app.routers.reply import ClientLeft, job_answer, json_answer, kept, unless_left
 from app.routers.schemas import SubmitBody, WebhookBody
+from app.routers.timing import time_job, timed
 from app.routers.workflows import estimate, sunset_headers
 from app.store.database import StoreAway
 from app.store.keys import ApiKey
@@ -35,7 +36,8 @@ async def accept(
 ) -> Accepted:
     """The job that answers. Whatever a door says now, a repetition is answered by the job it once made."""
     try:
-        return await runtime.submit.submit(await _submit_request(request, runtime, key, workflow, body, raw))
+        wanted = await _submit_request(request, runtime, key, workflow, body, raw)
+        return await timed(request, "store", runtime.submit.submit(wanted))
     except Problem:
         repeated = idempotency_of(request, raw)
         earlier = await runtime.submit.repeated(key.project_id, repeated) if repeated else None
@@ -165,10 +167,13 @@ def _repetition(accepted: Accepted) -> dict[str, str]:
 
 async def _waited(request: Request, runtime: Runtime, job: Job, seconds: float) -> Job:
     """The job at the end of the wait; it is accepted, whatever becomes of the wait. Raises ClientLeft."""
+    waiting = unless_left(request, runtime.wait.for_end(job.project_id, job.id, seconds, job))
     try:
-        return await unless_left(request, runtime.wait.for_end(job.project_id, job.id, seconds, job)) or job
+        waited = await timed(request, "wait", waiting)
     except StoreAway:
         return job
+    time_job(request, waited)
+    return waited or job
 
 
 async def _left_behind(request: Request, runtime: Runtime, accepted: Accepted, policy: str | None) -> None:

@@ -10,7 +10,10 @@ from app.store.turn import UNCLAIMED
 
 @dataclass(frozen=True, slots=True)
 class DepthRow:
-    """Unfinished jobs of one lane in one state for one reason; `due` of them may start, the oldest since `oldest_s`."""
+    """Unfinished jobs of one lane in one state for one reason; `due` of them may start, the oldest since `oldest_s`.
+
+    Those that run have done so for `running_s` on average.
+    """
 
     lane: str
     status: str
@@ -18,24 +21,28 @@ class DepthRow:
     count: int
     due: int
     oldest_s: float
+    running_s: float
 
 
 # Two partial indexes; one condition for both parts would read the whole table.
 _JOBS = f"""
 select lane, status, reason, count(*) as count, count(*) filter (where due_at <= now()) as due,
-    coalesce(extract(epoch from now() - min(due_at) filter (where due_at <= now())), 0)::float8 as oldest_s
+    coalesce(extract(epoch from now() - min(due_at) filter (where due_at <= now())), 0)::float8 as oldest_s,
+    0::float8 as running_s
 from jobs where {UNCLAIMED} group by lane, status, reason
 union all
-select lane, 'running', null, count(*), 0, 0 from jobs where status = 'running' group by lane
+select lane, 'running', null, count(*), 0, 0, avg(extract(epoch from now() - claimed_at))::float8
+from jobs where status = 'running' group by lane
 """
 _DELIVERIES = """
 select 'delivery' as lane, case when next_at <= now() then 'queued' else 'scheduled' end as status,
     case when next_at <= now() then null else 'retry' end as reason, count(*) as count,
     count(*) filter (where next_at <= now()) as due,
-    coalesce(extract(epoch from now() - min(next_at) filter (where next_at <= now())), 0)::float8 as oldest_s
+    coalesce(extract(epoch from now() - min(next_at) filter (where next_at <= now())), 0)::float8 as oldest_s,
+    0::float8 as running_s
 from deliveries where status in ('pending', 'failed') and worker_id is null and next_at is not null group by 2, 3
 union all
-select 'delivery', 'running', null, count(*), 0, 0 from deliveries where worker_id is not null having count(*) > 0
+select 'delivery', 'running', null, count(*), 0, 0, 0 from deliveries where worker_id is not null having count(*) > 0
 """
 _PAUSED = "select name from pauses where kind = 'lane'"
 
