@@ -27,6 +27,8 @@ class Latency:
         key = (project_id, workflow)
         read_at, recent = self._known.get(key, (float("-inf"), None))
         if self._clock.monotonic() - read_at > (_FRESH_S if recent else _FRESH_NONE_S):
+            # One asks, the others go on with what is known.
+            self._known[key] = (self._clock.monotonic(), recent)
             recent = await self._reads.recent(project_id, workflow)
             self._known[key] = (self._clock.monotonic(), recent)
         return recent

@@ -93,13 +93,21 @@ class Access:
         )
 
     async def _find(self, digest: bytes) -> ApiKey | None:
+        read_at, key = known = self._known.get(digest, (float("-inf"), None))
         now = self._clock.monotonic()
-        read_at, key = self._known.get(digest, (float("-inf"), None))
-        if now - read_at > _FRESH_S:
-            key = await self._keys.find(digest)
-            if len(self._known) > _MOST_KNOWN:
-                self._known.clear()
+        if now - read_at <= _FRESH_S:
+            return key
+        if key is not None:
+            # One asks, the others that call at the same moment go on with what is known.
             self._known[digest] = (now, key)
+        try:
+            key = await self._keys.find(digest)
+        except BaseException:
+            self._known[digest] = known
+            raise
+        if len(self._known) > _MOST_KNOWN:
+            self._known.clear()
+        self._known[digest] = (now, key)
         return key
 
     def _digest(self, text: str) -> bytes:
