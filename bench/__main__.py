@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bench import latency, submits, through
+from bench import backlog, calls, checks, idle, latency, polls, submits, through
 from bench.chart import draw
 from bench.facts import facts
 from bench.figures import Row
@@ -31,6 +31,11 @@ _ALL = {
     "a": _Benchmark(submits.rows, submits.COUNT),
     "b": _Benchmark(through.rows, through.COUNT),
     "c": _Benchmark(latency.rows, latency.COUNT),
+    "d": _Benchmark(calls.rows, calls.COUNT),
+    "e": _Benchmark(checks.rows, checks.COUNT),
+    "f": _Benchmark(polls.rows, polls.COUNT),
+    "g": _Benchmark(backlog.rows, backlog.COUNT),
+    "h": _Benchmark(idle.rows, idle.COUNT),
 }
 
 

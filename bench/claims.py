@@ -15,10 +15,10 @@ from app.store.database import Database, open_database
 from app.store.migrate import migrate
 from tests.supervise.embedded import embedded
 
-_QUEUED = 100_000
+QUEUED = 100_000
 _ROUNDS = 40
 _PROJECTS = (1, 10, 300, 3000)
-_FILL = """
+FILL = """
 with new as (
     select uuidv7() as id, uuidv7() as input_id, n,
         ('00000000-0000-7000-8000-' || lpad((n % $1)::text, 12, '0'))::uuid as project_id
@@ -48,7 +48,7 @@ async def _table(url: str) -> None:
     database = await open_database(url, 4)
     for projects in _PROJECTS:
         await _execute(database, "truncate jobs, payloads, tenants, events")
-        await _execute(database, _FILL, projects, _QUEUED)
+        await _execute(database, FILL, projects, QUEUED)
         for analysed in (False, True):
             if analysed:
                 await _execute(database, "analyze jobs")
@@ -60,7 +60,7 @@ async def _table(url: str) -> None:
 
 async def _claims(database: Database, count: int) -> str:
     """Each claim is a transaction with its commit, as a worker makes it."""
-    claims = Claims(database, ids.uuid7(), _render)
+    claims = Claims(database, ids.uuid7(), no_webhook)
     taken = []
     for _ in range(_ROUNDS):
         began = time.perf_counter()
@@ -75,7 +75,7 @@ async def _execute(database: Database, statement: str, *values: object) -> None:
         await connection.execute(statement, *values, timeout=120)
 
 
-def _render(event: EventRow, job: Job) -> bytes:
+def no_webhook(event: EventRow, job: Job) -> bytes:
     raise AssertionError("these jobs have no webhook")
 
 

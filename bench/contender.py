@@ -12,6 +12,7 @@ import asyncpg
 
 from bench.load import get
 from bench.place import Place
+from bench.process import Process
 
 _POLL_S = 0.02
 
@@ -57,14 +58,18 @@ class SqlLedger:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A running contender: where it listens, how a no-op is submitted and waited for, its processes by name."""
+    """A running contender: where it listens, its processes by name, its ledger.
+
+    `request(kind, wait)` submits a job of that kind: noop, call or checks, and with `wait` holds the answer until its
+    end. `work(name)` starts one more worker.
+    """
 
     host: str
     port: int
     parts: Mapping[str, int]
     ledger: Ledger
-    submit: bytes
-    wait: bytes
+    request: Callable[[str, bool], bytes]
+    work: Callable[[str], AbstractContextManager[Process]]
     key: str = ""
 
     def read(self, job_id: str, *headers: str) -> bytes:
@@ -73,11 +78,17 @@ class Running:
 
 
 @dataclass(frozen=True, slots=True)
-class Contender:
-    """`share` is how much of the work a slow one gets; `keeps` is what survives a crash, and where."""
+class Who:
+    """A line of a table: who, and what of his survives a crash, and where."""
 
     name: str
     keeps: str
+
+
+@dataclass(frozen=True, slots=True)
+class Contender(Who):
+    """One that can be started with so many workers; `share` is how much of the work a slow one gets."""
+
     start: Callable[[Place, int], AbstractContextManager[Running]]
     share: float = 1.0
 
@@ -85,3 +96,11 @@ class Contender:
 async def pause() -> None:
     """Between two looks of a ledger."""
     await asyncio.sleep(_POLL_S)
+
+
+async def all_ended(running: Running, jobs: int, before: int = 0) -> None:
+    """Wait for the end of every job. Raises RuntimeError unless so many more than `before` have ended well."""
+    await running.ledger.settled()
+    ended = await running.ledger.finished() - before
+    if ended != jobs:
+        raise RuntimeError(f"{jobs} jobs were submitted, {ended} ended well")

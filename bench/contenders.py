@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 from redis.asyncio import Redis
 
@@ -12,38 +14,45 @@ from bench.contender import Contender, Running, SqlLedger, pause
 from bench.load import post
 from bench.peer import BENCH_PYTHON, Peer
 from bench.place import Place
-from bench.process import until_said
-from bench.service import Service, service
+from bench.process import Process, process, until_said
+from bench.service import WORKFLOWS, service
 
-_PATH = "/v1/workflows/bench-noop/jobs"
-_BODY = b'{"input":{"n":1}}'
+_SERVING = '"serving"'
+
+_LIVE, _DONE = "ended_at is null", "status = 'succeeded' and output_id is not null"
 
 
 @contextmanager
 def _laneway(place: Place, workers: int) -> Iterator[Running]:
     """`laneway up` on the servers of the run."""
     data = place.folder / "laneway"
-    addresses = {"LANEWAY_DATABASE_URL": place.database_url, "LANEWAY_REDIS_URL": place.redis_url}
-    if place.provider_url:
-        addresses["LANEWAY_SIMULATOR_URL"] = place.provider_url
-    with service(data, "--workers", str(workers), **addresses) as found:
+    with service(data, "--workers", str(workers), **_addresses(place)) as found:
         for number in range(1, workers + 1):
-            until_said(data / "logs" / f"worker-{number}.log", '"serving"')
-        yield _running(place, found)
+            until_said(data / "logs" / f"worker-{number}.log", _SERVING)
+        yield Running(
+            host=found.host,
+            port=found.port,
+            parts={**place.servers, **found.parts},
+            ledger=SqlLedger(place.database_url, "jobs", _LIVE, _DONE),
+            request=partial(_request, found.key),
+            work=partial(_work, place),
+            key=found.key,
+        )
 
 
-def _running(place: Place, found: Service) -> Running:
-    return Running(
-        host=found.host,
-        port=found.port,
-        parts={**place.servers, **found.parts},
-        ledger=SqlLedger(
-            place.database_url, "jobs", "ended_at is null", "status = 'succeeded' and output_id is not null"
-        ),
-        submit=post(_PATH, _BODY, found.key),
-        wait=post(_PATH, _BODY, found.key, "Prefer: wait=30"),
-        key=found.key,
-    )
+def _addresses(place: Place) -> dict[str, str]:
+    simulator = {"LANEWAY_SIMULATOR_URL": place.provider_url} if place.provider_url else {}
+    return {"LANEWAY_DATABASE_URL": place.database_url, "LANEWAY_REDIS_URL": place.redis_url, **simulator}
+
+
+def _work(place: Place, name: str) -> AbstractContextManager[Process]:
+    argv = (sys.executable, "-m", "app", "work", "--lanes", "bulk")
+    log = place.folder / f"{name}.log"
+    return process(name, argv, log, _SERVING, LANEWAY_WORKFLOWS=WORKFLOWS, **_addresses(place))
+
+
+def _request(key: str, kind: str, wait: bool) -> bytes:
+    return post(f"/v1/workflows/bench-{kind}/jobs", b'{"input":{"n":1}}', key, *(["Prefer: wait=30"] if wait else []))
 
 
 def _diy_ledger(place: Place) -> SqlLedger:

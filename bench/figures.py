@@ -33,7 +33,10 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`series[0]` is Laneway's, `series[1]` its peer's; `how` says what was done, `notes` what else was seen."""
+    """`series[0]` is Laneway's, `series[1]` its peer's; `how` says what was done, `notes` what else was seen.
+
+    Processor time is told for each `per`.
+    """
 
     title: str
     unit: str
@@ -42,6 +45,7 @@ class Row:
     bar: Bar | None = None
     lower_is_better: bool = False
     notes: list[str] = field(default_factory=list)
+    per: str = "job"
 
     @property
     def ratio(self) -> float | None:

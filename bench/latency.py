@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import statistics
-
 from bench.alone import alone
 from bench.contender import Running
 from bench.contenders import DIY, DIY_TUNED, LANEWAY, with_queues
 from bench.figures import Bar, Row
 from bench.place import Ground
-from bench.rounds import Sample, interleaved, meter, sent, series, warm
+from bench.processor import Meter
+from bench.rounds import Sample, interleaved, sent, series, warm
 
 COUNT = 100
 
@@ -30,12 +29,10 @@ def rows(ground: Ground, rounds: int, count: int) -> list[Row]:
 async def sample(running: Running, count: int) -> Sample:
     """One visit."""
     await warm(running, workers=True)
-    await sent(running, running.wait, max(1, count // 5), 201, connections=1)
-    used = meter(running)
-    load = await sent(running, running.wait, count, 201, connections=1)
-    times_ms = sorted(seconds * 1000 for seconds in load.latencies_s)
-    figures = {"p50": statistics.median(times_ms), "p95": times_ms[int(len(times_ms) * 0.95)]}
-    return Sample(figures, used.ms_each(count))
+    await sent(running, running.request("noop", True), max(1, count // 5), 201, connections=1)
+    used = Meter(running.parts)
+    load = await sent(running, running.request("noop", True), count, 201, connections=1)
+    return Sample({"p50": load.ms(0.5), "p95": load.ms(0.95)}, used.ms_each(count))
 
 
 if __name__ == "__main__":

@@ -21,6 +21,15 @@ class Load:
         """Requests a second."""
         return self.requests / self.seconds
 
+    def ms(self, share: float) -> float:
+        """Milliseconds within which that share of the requests was answered."""
+        return quantile(self.latencies_s, share) * 1000
+
+
+def quantile(values: list[float], share: float) -> float:
+    """The value that this share of them does not pass."""
+    return sorted(values)[min(len(values) - 1, int(len(values) * share))]
+
 
 def post(path: str, body: bytes, key: str, *headers: str) -> bytes:
     """A request as bytes."""
@@ -46,7 +55,7 @@ async def run(host: str, port: int, request: bytes, *, total: int, connections: 
         for _ in left:
             began = time.perf_counter()
             writer.write(request)
-            status = await _answer(reader)
+            status = _status((await _answer(reader))[0])
             latencies.append(time.perf_counter() - began)
             statuses[status] = statuses.get(status, 0) + 1
         writer.close()
@@ -56,11 +65,24 @@ async def run(host: str, port: int, request: bytes, *, total: int, connections: 
     return Load(len(latencies), time.perf_counter() - began, latencies, statuses)
 
 
-async def _answer(reader: asyncio.StreamReader) -> int:
+async def once(host: str, port: int, request: bytes) -> tuple[bytes, bytes]:
+    """Send a request on a connection of its own; head and body of the answer."""
+    reader, writer = await asyncio.open_connection(host, port)
+    writer.write(request)
+    try:
+        return await _answer(reader)
+    finally:
+        writer.close()
+
+
+async def _answer(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
     head = await reader.readuntil(b"\r\n\r\n")
-    if head.startswith(b"HTTP/1.1 304"):
-        return 304
+    if _status(head) == 304:
+        return head, b""
     lower = head.lower()
     at = lower.index(b"content-length:") + 15
-    await reader.readexactly(int(lower[at : lower.index(b"\r\n", at)]))
+    return head, await reader.readexactly(int(lower[at : lower.index(b"\r\n", at)]))
+
+
+def _status(head: bytes) -> int:
     return int(head[9:12])

@@ -26,7 +26,7 @@ def tables(records: Sequence[Record]) -> str:
 def detail(row: Row) -> str:
     """Everyone's figures of a row, and the processor time that bounds them."""
     lines = [f"**{row.title}, {row.unit}.** {row.how}", ""]
-    lines += ["| Who | Keeps | Median (min–max) | Processor ms a job |", "| --- | --- | --- | --- |"]
+    lines += [f"| Who | Keeps | Median (min–max) | Processor ms a {row.per} |", "| --- | --- | --- | --- |"]
     lines += [f"| {one.who} | {one.keeps} | {shown(one)} | {_parts(one)} |" for one in row.series]
     return "\n".join([*lines, *(["", *row.notes] if row.notes else []), ""])
 

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from bench.contender import Ledger, Running
 from bench.load import post
@@ -16,7 +17,6 @@ from bench.process import ROOT, Process, process
 BENCH_PYTHON = ROOT / ".venv-bench" / "bin" / "python"
 _UVICORN = ("--host", "127.0.0.1", "--port", "0", "--loop", "uvloop", "--http", "httptools", "--no-access-log")
 _SERVING = r"running on http://127\.0\.0\.1:(\d+)"
-_BODY = b'{"n":1}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +43,8 @@ class Peer:
                 port=int(api.said[1]),
                 parts=parts,
                 ledger=self.ledger(place),
-                submit=post("/jobs", _BODY, "none"),
-                wait=post("/jobs?wait=30", _BODY, "none"),
+                request=_request,
+                work=partial(self.work, place),
             )
 
     def work(self, place: Place, name: str) -> AbstractContextManager[Process]:
@@ -63,3 +63,7 @@ class Peer:
             BENCH_PROVIDER_URL=place.provider_url,
             BENCH_TUNED="yes" if self.tuned else "no",
         )
+
+
+def _request(kind: str, wait: bool) -> bytes:
+    return post(f"/jobs{'?wait=30' if wait else ''}", f'{{"n":1,"kind":"{kind}"}}'.encode(), "none")

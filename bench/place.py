@@ -30,14 +30,15 @@ class Ground:
     """The servers of one run."""
 
     def __init__(self, servers: Embedded, folder: Path) -> None:
-        self._servers, self._folder, self._visits = servers, folder, 0
+        self.folder = folder
+        self._servers, self._visits = servers, 0
         self._server_url, self._redis_url = servers
         self.database_url = urlsplit(self._server_url)._replace(path="/bench").geturl()
 
     def place(self, provider_url: str = "") -> Place:
         """For the next visit: whatever the last one left is gone, and on disk."""
         self._visits += 1
-        folder = self._folder / f"visit-{self._visits}"
+        folder = self.folder / f"visit-{self._visits}"
         folder.mkdir(mode=0o755)
         asyncio.run(self._empty())
         with redis.Redis.from_url(self._redis_url) as connection:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+LOAD = "load"
 _TICKS = os.sysconf("SC_CLK_TCK")
 _OWN_TIMES = slice(11, 13)
 _WITH_ENDED_CHILDREN = slice(11, 15)
@@ -18,14 +19,19 @@ class Meter:
     """Counts from its making on. `parts` are process ids by name; this process, which makes the load, joins them."""
 
     def __init__(self, parts: Mapping[str, int]) -> None:
-        self._parts = {**parts, "load": os.getpid()}
+        self._parts = {**parts, LOAD: os.getpid()}
         self._before = self._read()
+
+    def join(self, name: str, pid: int) -> None:
+        """Count that process too, from now on."""
+        self._parts[name] = pid
+        self._before[name] = _seconds(pid, _OWN_TIMES)
 
     def ms_each(self, jobs: int) -> dict[str, float]:
         """Milliseconds a job by kind of part: `worker-1` and `worker-2` are added up as `worker`."""
         spent: dict[str, float] = {}
         for name, seconds in self._read().items():
-            kind = name.rstrip("0123456789").rstrip("-")
+            kind = kind_of(name)
             spent[kind] = spent.get(kind, 0.0) + (seconds - self._before[name]) * 1000 / jobs
         return spent
 
@@ -34,6 +40,11 @@ class Meter:
             name: _family_s(pid) if name in _FAMILIES else _seconds(pid, _OWN_TIMES)
             for name, pid in self._parts.items()
         }
+
+
+def kind_of(name: str) -> str:
+    """`worker` for `worker-2`."""
+    return name.rstrip("0123456789").rstrip("-")
 
 
 def _family_s(pid: int) -> float:

@@ -5,18 +5,22 @@ from __future__ import annotations
 import asyncio
 import statistics
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, TypeVar
 
 import uvloop
 
-from bench.contender import Contender, Running
+from bench.contender import Contender, Running, Who, all_ended
 from bench.figures import Series
 from bench.load import Load, run
 from bench.place import Ground
-from bench.processor import Meter
+
+Result = TypeVar("Result")
 
 CONNECTIONS = 64
+_WARM = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,37 +31,51 @@ class Sample:
     processor_ms: dict[str, float] = field(default_factory=dict)
 
 
-Measure = Callable[[Running, int], Awaitable[Sample]]
+Measure = Callable[[Running, int], Coroutine[Any, Any, Sample]]
 Samples = dict[str, list[Sample]]
 
 
 def interleaved(
-    ground: Ground, contenders: Sequence[Contender], measure: Measure, *, rounds: int, count: int, workers: int
+    ground: Ground,
+    contenders: Sequence[Contender],
+    measure: Measure,
+    *,
+    rounds: int,
+    count: int,
+    workers: int,
+    provider_url: str = "",
 ) -> Samples:
     """Each round visits each contender, started anew on an empty place; `count` is the work of one visit."""
-    samples: Samples = {contender.name: [] for contender in contenders}
+
+    def visit(contender: Contender) -> Sample:
+        with contender.start(ground.place(provider_url), workers) as running:
+            return at_once(measure(running, max(1, int(count * contender.share))))
+
+    return in_turn({one.name: partial(visit, one) for one in contenders}, rounds)
+
+
+def in_turn(visits: Mapping[str, Callable[[], Sample]], rounds: int) -> Samples:
+    """The samples of so many rounds of these visits."""
+    samples: Samples = {name: [] for name in visits}
     for number in range(1, rounds + 1):
-        for contender in contenders:
-            share = max(1, int(count * contender.share))
-            with contender.start(ground.place(), workers) as running:
-                sample = measured(measure, running, share)
-            samples[contender.name].append(sample)
-            _say(f"  round {number}: {contender.name}: {_shown(sample)}")
+        for name, visit in visits.items():
+            samples[name].append(visit())
+            _say(f"  round {number}: {name}: {_shown(samples[name][-1])}")
     return samples
 
 
-def series(samples: Samples, contenders: Sequence[Contender], figure: str) -> list[Series]:
+def series(samples: Samples, whose: Sequence[Who], figure: str) -> list[Series]:
     """That figure of each contender, in their order, with its processor time."""
     return [
         Series(one.name, one.keeps, [sample.figures[figure] for sample in samples[one.name]], _parts(samples[one.name]))
-        for one in contenders
+        for one in whose
     ]
 
 
-def measured(measure: Measure, running: Running, count: int) -> Sample:
-    """One visit's sample."""
+def at_once(work: Coroutine[Any, Any, Result]) -> Result:
+    """Run it to its end; on uvloop, as the load itself should cost little."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_awaited(measure, running, count))
+        return runner.run(work)
 
 
 async def sent(running: Running, request: bytes, total: int, status: int, connections: int = CONNECTIONS) -> Load:
@@ -70,18 +88,10 @@ async def sent(running: Running, request: bytes, total: int, status: int, connec
 
 async def warm(running: Running, *, workers: bool) -> None:
     """A few requests, so that connections are open and code is warm; jobs that were submitted have ended."""
-    await sent(running, running.submit, 200, 202)
+    before = await running.ledger.finished() if workers else 0
+    await sent(running, running.request("noop", False), _WARM, 202)
     if workers:
-        await running.ledger.settled()
-
-
-def meter(running: Running) -> Meter:
-    """Processor time from now on."""
-    return Meter(running.parts)
-
-
-async def _awaited(measure: Measure, running: Running, count: int) -> Sample:
-    return await measure(running, count)
+        await all_ended(running, _WARM, before)
 
 
 def _parts(samples: list[Sample]) -> dict[str, float]:
@@ -95,7 +105,7 @@ def _parts(samples: list[Sample]) -> dict[str, float]:
 def _shown(sample: Sample) -> str:
     parts = ", ".join(f"{name} {ms:.2f}" for name, ms in sample.processor_ms.items() if ms >= 0.005)
     figures = ", ".join(f"{name} {value:,.1f}" for name, value in sample.figures.items())
-    return f"{figures}" + (f"; ms a job: {parts}" if parts else "")
+    return f"{figures}" + (f"; processor ms: {parts}" if parts else "")
 
 
 def _say(line: str) -> None:

@@ -16,7 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-_START_S = 60.0
+from bench.memory import pss_mb
+
+WORKFLOWS = "bench.workflows"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +34,14 @@ class Service:
 
     def memory_mb(self) -> dict[str, float]:
         """Proportional memory of each process (PSS), by name."""
-        return {_name(pid): _pss_mb(pid) for pid in self.parts.values()}
+        return {_name(pid): pss_mb(pid) for pid in self.parts.values()}
 
 
 @contextmanager
 def service(data: Path, *words: str, **environment: str) -> Iterator[Service]:
     """`laneway up --data DATA` until the end of the block."""
     began = time.perf_counter()
-    env = {**os.environ, "LANEWAY_WORKFLOWS": "bench.workflows", **environment}
+    env = {**os.environ, "LANEWAY_WORKFLOWS": WORKFLOWS, **environment}
     command = [sys.executable, "-m", "app", "up", "--data", str(data), "--port", "0", *words]
     with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -89,11 +91,3 @@ def _name(pid: int) -> str:
     kinds = ("serve", "work", "simulate", "up")
     found = next((kind for kind in kinds if kind in words), Path(words[0].split(":")[0].split(" ")[0]).name)
     return f"{found} {pid}"
-
-
-def _pss_mb(pid: int) -> float:
-    """With its children: PostgreSQL has a process for each connection."""
-    own = next(line for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines() if line.startswith("Pss:"))
-    below = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    postgres = "postgres" in Path(f"/proc/{pid}/cmdline").read_text().split("\0")[0]
-    return int(own.split()[1]) / 1024 + (sum(_pss_mb(int(child)) for child in below) if postgres else 0)

@@ -7,7 +7,8 @@ from bench.contender import Running
 from bench.contenders import DIY, DIY_TUNED, LANEWAY
 from bench.figures import Bar, Row
 from bench.place import Ground
-from bench.rounds import CONNECTIONS, Sample, interleaved, meter, sent, series, warm
+from bench.processor import Meter
+from bench.rounds import CONNECTIONS, Sample, interleaved, sent, series, warm
 
 COUNT = 4000
 
@@ -24,8 +25,8 @@ def rows(ground: Ground, rounds: int, count: int) -> list[Row]:
 async def sample(running: Running, count: int) -> Sample:
     """One visit."""
     await warm(running, workers=False)
-    used = meter(running)
-    load = await sent(running, running.submit, count, 202)
+    used = Meter(running.parts)
+    load = await sent(running, running.request("noop", False), count, 202)
     return Sample({"jobs/s": load.rate}, used.ms_each(count))
 
 

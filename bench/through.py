@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 
 from bench.alone import alone
-from bench.contender import Running
+from bench.contender import Running, all_ended
 from bench.contenders import DIY, DIY_TUNED, LANEWAY, with_queues
 from bench.figures import Bar, Row
 from bench.place import Ground
-from bench.rounds import CONNECTIONS, Sample, interleaved, meter, sent, series, warm
+from bench.processor import Meter
+from bench.rounds import CONNECTIONS, Sample, interleaved, sent, series, warm
 
 COUNT = 3000
 
@@ -30,15 +31,11 @@ async def sample(running: Running, count: int) -> Sample:
     """One visit. Raises RuntimeError unless every job has ended well."""
     await warm(running, workers=True)
     before = await running.ledger.finished()
-    used, began = meter(running), time.perf_counter()
-    await sent(running, running.submit, count, 202)
-    await running.ledger.settled()
+    used, began = Meter(running.parts), time.perf_counter()
+    await sent(running, running.request("noop", False), count, 202)
+    await all_ended(running, count, before)
     took_s = time.perf_counter() - began
-    processor_ms = used.ms_each(count)
-    ended = await running.ledger.finished() - before
-    if ended != count:
-        raise RuntimeError(f"{count} jobs were submitted, {ended} ended well")
-    return Sample({"jobs/s": count / took_s}, processor_ms)
+    return Sample({"jobs/s": count / took_s}, used.ms_each(count))
 
 
 if __name__ == "__main__":

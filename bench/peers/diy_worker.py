@@ -9,15 +9,14 @@ from typing import Any
 from uuid import UUID
 
 import uvloop
-from arq import func
 from arq.worker import Worker
 
 from bench.peers.diy_table import REDIS, connect
-from bench.peers.given import CONCURRENCY, PROVIDER_URL, READY, TUNED
+from bench.peers.given import CONCURRENCY, IN_FLIGHT, PROVIDER_URL, READY, TUNED
 from bench.peers.model import ask, open_http
 
 _END = "update jobs set status = 'succeeded', result = $2, ended_at = now() where id = $1"
-_SLOTS = 200 if PROVIDER_URL else CONCURRENCY
+_SLOTS = IN_FLIGHT if PROVIDER_URL else CONCURRENCY
 _TUNED: dict[str, Any] = {
     "max_jobs": _SLOTS,
     "poll_delay": 0.01,
@@ -36,6 +35,12 @@ async def noop(ctx: dict[str, Any], n: int) -> None:
 async def call(ctx: dict[str, Any], n: int) -> None:
     """Asks the model once."""
     await _end(ctx, {"answer": await ask(ctx["http"], f"question {n}")})
+
+
+async def checks(ctx: dict[str, Any], n: int) -> None:
+    """Asks three questions at once."""
+    answers = await asyncio.gather(*(ask(ctx["http"], f"question {n}, part {part}") for part in range(3)))
+    await _end(ctx, {"answers": answers})
 
 
 async def _end(ctx: dict[str, Any], result: dict[str, Any]) -> None:
@@ -61,8 +66,7 @@ def main() -> None:
     if TUNED:
         asyncio.set_event_loop(uvloop.new_event_loop())
     options = _TUNED if TUNED else {}
-    functions = [func(noop, name="noop"), func(call, name="call")]
-    Worker(functions, redis_settings=REDIS, on_startup=begin, on_shutdown=finish, **options).run()
+    Worker([noop, call, checks], redis_settings=REDIS, on_startup=begin, on_shutdown=finish, **options).run()
 
 
 if __name__ == "__main__":

@@ -13,13 +13,15 @@ PROVIDER_URL = os.environ.get("BENCH_PROVIDER_URL", "")
 TUNED = os.environ.get("BENCH_TUNED") == "yes"
 READY = "ready to work"
 CONCURRENCY = 100
+# Model calls at once of one worker.
+IN_FLIGHT = 200
 
 
 class JobIn(BaseModel):
     """A job as it is submitted."""
 
     n: int
-    kind: Literal["noop", "call"] = "noop"
+    kind: Literal["noop", "call", "checks"] = "noop"
 
 
 class JobOut(BaseModel):

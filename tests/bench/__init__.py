@@ -1,0 +1,1 @@
+"""The benchmarks under test: small, so that they cannot rot."""
