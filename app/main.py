@@ -12,7 +12,7 @@ from fastapi.telemetry import TelemetryConfig
 
 from app import __version__
 from app.engine.catalogue import Catalogue
-from app.routers import errors, health, jobs, openapi, status, workflows
+from app.routers import errors, events, health, jobs, openapi, status, workflows
 from app.routers.requestid import RequestId
 from app.routers.timing import Timed
 from app.settings import Settings
@@ -21,7 +21,8 @@ from app.wiring import Runtime, open_runtime
 
 DESCRIPTION = """Runs AI workflows durably: a job answered 201 or 202 ends in exactly one end state.
 
-Submit with `POST /v1/workflows/{workflow}/jobs`, then wait (`Prefer: wait=30`), poll, or be called back (`webhook`).
+Submit with `POST /v1/workflows/{workflow}/jobs`, then wait (`Prefer: wait=30`), poll, stream
+(`Accept: text/event-stream`), or be called back (`webhook`).
 Authenticate with `Authorization: Bearer lw_live_...`. Every error is `application/problem+json`."""
 
 _PROBES = frozenset({"/livez", "/readyz"})
@@ -48,7 +49,7 @@ def create_app(settings: Settings, catalogue: Catalogue) -> FastAPI:
         redirect_slashes=False,
     )
     errors.install(app)
-    for room in (health, status, workflows, jobs):
+    for room in (health, status, workflows, jobs, events):
         app.include_router(room.router)
     openapi.install(app, catalogue)
     app.add_middleware(RequestId)

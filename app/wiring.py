@@ -41,6 +41,7 @@ from app.jobs.strays import Strays
 from app.jobs.submit import Submit
 from app.jobs.view import job_view
 from app.jobs.wait import Wait
+from app.jobs.watch import Watch, WatchParts
 from app.ops.access import Access
 from app.ops.overview import Overview
 from app.ops.parts import Parts
@@ -54,6 +55,7 @@ from app.store.controls import Controls
 from app.store.database import Database, StoreAway, open_database
 from app.store.deliveries import Deliveries
 from app.store.depth import Depth
+from app.store.events import Events
 from app.store.keys import Keys
 from app.store.leaves import Leaves
 from app.store.places import Places
@@ -94,6 +96,8 @@ class Runtime:
     backlog: Backlog
     submit: Submit
     wait: Wait
+    events: Events
+    watch: Watch
     control: Control
     latency: Latency
     explain: Explain
@@ -109,6 +113,7 @@ class Runtime:
         """The process was told to stop: it is ready for nothing new, and holds nobody any longer."""
         self.draining = True
         self.wait.close()
+        self.watch.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +158,7 @@ def _runtime(
     base_url = (settings.http.public_url or "").rstrip("/")
     render = _renderer(base_url)
     ring, wake = Ring(redis), Wake(redis)
-    reads, controls = Reads(database), Controls(database, render)
+    reads, events, controls = Reads(database), Events(database), Controls(database, render)
     metrics = _metrics(database, clock)
     export = Export(reads, tracing, metrics)
     workers, deliveries = Workers(database, process_id), Deliveries(database, process_id)
@@ -187,6 +192,8 @@ def _runtime(
         backlog=backlog,
         submit=Submit(Submissions(database), reads, backlog, ring, clock, settings.off_peak_hours, metrics),
         wait=Wait(reads, wake, clock),
+        events=events,
+        watch=Watch(WatchParts(events, reads, wake, clock, base_url), settings.http.heartbeat_s),
         control=Control(controls, ring, wake, export),
         latency=latency,
         explain=Explain(Places(database), latency, overview.look, settings.off_peak_hours, clock),

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
+from app.bell.answers import Answers
 from app.bell.inbox import Inbox, Note
 from app.domain import canonical
 
@@ -25,14 +26,24 @@ class Deltas:
         self._publish = publish
         self._waiting: dict[str, list[Note]] = {}
         self._watchers: dict[str, set[Inbox]] = defaultdict(set)
+        self._answers = Answers()
         self._task: asyncio.Task[None] | None = None
         self._in_order = asyncio.Lock()
 
     def send(self, job_id: UUID, kind: str, data: Any) -> None:
         """Tell who watches the job; the first at once, what comes soon after it together."""
-        self._waiting.setdefault(job_id.hex, []).append((kind, data))
-        if self._task is None or self._task.done():
-            self._task = asyncio.get_running_loop().create_task(self._send())
+        self._answers.note(job_id.hex, kind, data)
+        self._put(job_id.hex, [(kind, data)])
+
+    def again(self, message: str) -> None:
+        """Tell who came late to these jobs what their answers here say so far."""
+        for job_id in message.split(","):
+            if notes := self._answers.so_far(job_id):
+                self._put(job_id, notes)
+
+    def forget(self, job_id: UUID) -> None:
+        """The job runs here no more."""
+        self._answers.forget(job_id.hex)
 
     async def flush(self) -> None:
         """Publish what waits."""
@@ -69,6 +80,11 @@ class Deltas:
         """Tell the watchers of the job, by its id in hexadecimal, that it moved, and whether it may have ended."""
         for inbox in self._watchers.get(job_id, ()):
             inbox.moved(ended)
+
+    def _put(self, job_id: str, notes: list[Note]) -> None:
+        self._waiting.setdefault(job_id, []).extend(notes)
+        if self._task is None or self._task.done():
+            self._task = asyncio.get_running_loop().create_task(self._send())
 
     async def _send(self) -> None:
         while self._waiting:

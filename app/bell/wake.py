@@ -24,6 +24,7 @@ from app.telemetry.loop import end, keep_running
 MOVED = "laneway:moved"
 RUNNING = "laneway:running"
 CANCEL = "laneway:cancel"
+WATCH = "laneway:watch"
 Listener = Callable[[str], None]
 
 
@@ -57,6 +58,14 @@ class Wake:
         """An inbox of the job's moves and deltas from now on, in order; only where `start` was told of jobs."""
         return self._deltas.watching(job_id)
 
+    def catch_up(self, job_id: UUID) -> None:
+        """Ask the worker that runs the job to say again what its streamed answers say so far."""
+        self._publish(WATCH, [job_id.hex])
+
+    def forget(self, job_id: UUID) -> None:
+        """The job runs here no more."""
+        self._deltas.forget(job_id)
+
     def listen(self, channel: str, listener: Listener) -> None:
         """Call `listener` with each message of the channel; before `start`."""
         self._listeners[channel] = listener
@@ -77,11 +86,13 @@ class Wake:
                     del self._waiting[word]
 
     def start(self, jobs: bool) -> None:
-        """Begin to listen; `jobs` when clients of this process wait for jobs."""
+        """Begin to listen; `jobs` when clients of this process wait for jobs, else it runs them."""
         if jobs:
             for channel in (MOVED, RUNNING):
                 self.listen(channel, partial(self._on_moved, channel))
             self.listen(DELTA, self._deltas.on_message)
+        else:
+            self.listen(WATCH, self._deltas.again)
         if self._listeners:
             self._reader = asyncio.get_running_loop().create_task(keep_running("wake", self._read))
 

@@ -37,7 +37,8 @@ class Flow(ABC):
         """An answer begins; one that had begun before is void."""
         if self._told:
             self._tell("reset", {**self._step, "answer": self._answer})
-        self._answer = ids.span_id()
+        # Names of later answers sort behind it.
+        self._answer = ids.uuid7().hex
         self._told = 0
         self._same = True
         self._restart()

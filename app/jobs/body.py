@@ -8,12 +8,11 @@ from typing import Any
 import orjson
 
 from app.domain import canonical
-from app.jobs.view import time_view
+from app.jobs.view import thin_view, time_view
 from app.store.announce import EventRow
 
 # Above this many bytes the job is told without its payloads.
 MAX_BODY_BYTES = 20_000
-_KEPT = ("id", "object", "workflow", "version", "status", "terminal", "reason", "revision", "error")
 _MAX_DEPTH = 1000
 
 
@@ -23,7 +22,7 @@ def render_body(event: EventRow, job_view: Mapping[str, Any]) -> bytes:
     Above MAX_BODY_BYTES `data` is thin: state and error, and where the output and the whole job can be read.
     """
     whole = _dump(_message(event, job_view, job_view["revision"]))
-    return whole if len(whole) <= MAX_BODY_BYTES else _dump(_message(event, _thin(job_view), job_view["revision"]))
+    return whole if len(whole) <= MAX_BODY_BYTES else _dump(_message(event, thin_view(job_view), job_view["revision"]))
 
 
 def _message(event: EventRow, data: Mapping[str, Any], revision: int) -> dict[str, Any]:
@@ -35,11 +34,6 @@ def _message(event: EventRow, data: Mapping[str, Any], revision: int) -> dict[st
         "revision": revision,
         "feed_cursor": event.cursor,
     }
-
-
-def _thin(view: Mapping[str, Any]) -> dict[str, Any]:
-    urls = {name: view["urls"][name] for name in ("output", "self")}
-    return {**{name: view[name] for name in _KEPT}, "thin": True, "urls": urls}
 
 
 def _dump(message: dict[str, Any]) -> bytes:

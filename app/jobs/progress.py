@@ -54,6 +54,7 @@ class Progress:
 
     def forget(self, job: Claimed) -> None:
         """The claim is over."""
+        self._wake.forget(job.id)
         talk = self._talks.pop((job.id, job.epoch), None)
         if talk is not None and talk.task is not None and talk.pausing:
             talk.task.cancel()

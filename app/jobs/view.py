@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +11,9 @@ import orjson
 from app.domain import ids, money
 from app.domain.errors import Failure
 from app.domain.job import Attempt, Job, Status, Usage
+from app.store.events import StoredEvent
+
+_THIN = ("id", "object", "workflow", "version", "status", "terminal", "reason", "revision", "error")
 
 
 def job_view(job: Job, base_url: str = "") -> dict[str, Any]:
@@ -27,7 +31,7 @@ def job_view(job: Job, base_url: str = "") -> dict[str, Any]:
         "lane": job.lane,
         "priority": job.priority,
         "ordering_key": job.ordering_key,
-        "progress": _progress(job),
+        "progress": progress_view(job),
         "input": _stored(job.input),
         "output": _stored(job.output),
         "error": error_view(job.error),
@@ -60,6 +64,26 @@ def job_view(job: Job, base_url: str = "") -> dict[str, Any]:
 def summary_view(job: Job, base_url: str = "") -> dict[str, Any]:
     """The job without its payloads: in a list, and when they are no longer kept."""
     return {name: value for name, value in job_view(job, base_url).items() if name not in ("input", "output")}
+
+
+def thin_view(view: Mapping[str, Any]) -> dict[str, Any]:
+    """The job in short, from its whole JSON: in events, and where the whole is too long."""
+    urls = {name: view["urls"][name] for name in ("output", "self")}
+    return {**{name: view[name] for name in _THIN}, "thin": True, "urls": urls}
+
+
+def event_view(event: StoredEvent, job: Mapping[str, Any]) -> dict[str, Any]:
+    """An event's JSON; `job` is that of its job as it stands now, in short."""
+    return {
+        "id": ids.show("evt", event.id),
+        "type": event.type,
+        "timestamp": time_view(event.at),
+        "job_id": job["id"],
+        "batch_id": None,
+        "sequence": event.revision,
+        "revision": event.revision,
+        "data": job,
+    }
 
 
 def tag_of(revision: int) -> str:
@@ -99,7 +123,8 @@ def time_view(moment: datetime | None) -> str | None:
     return moment.isoformat().replace("+00:00", "Z") if moment else None
 
 
-def _progress(job: Job) -> dict[str, Any] | None:
+def progress_view(job: Job) -> dict[str, Any] | None:
+    """How far it is, by its own words."""
     if job.progress_percent is None:
         return None
     return {"percent": job.progress_percent, "step": job.progress_step, "eta_s": None}

@@ -15,11 +15,12 @@ _POSTED = ("malformed_json", "payload_too_large", "unsupported_media_type", "inp
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """One good answer: what it means, the name of its schema (none: no body), an example."""
+    """One good answer: what it means, the name of its schema (none: no body), an example; `stream`: one of events."""
 
     description: str
     schema: str | None = None
     example: Any = None
+    stream: str | None = None
     media: str = "application/json"
 
 
@@ -59,6 +60,7 @@ HEADERS: dict[str, Header] = {
     "Prefer": Header("`wait=N` holds the answer up to N seconds; `respond-async` does not (RFC 7240).", "wait=30"),
     "If-Match": Header("The ETag of the job as you know it; 412 when it has moved.", '"r7"'),
     "If-None-Match": Header("The ETag you know; 304 while it is still true.", '"r7"'),
+    "Last-Event-ID": Header("The last event you have: only those behind it come.", samples.JOB_EVENT["id"]),
     "traceparent": Header(
         "W3C Trace Context: the job's trace goes on from here.",
         "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
@@ -70,6 +72,7 @@ LINKS = {
     "cancel": "jobs.cancel",
     "retry": "jobs.retry",
     "output": "jobs.output",
+    "events": "jobs.events",
     "trace": "jobs.trace",
 }
 TAGS = {
@@ -82,16 +85,20 @@ TAGS = {
 OPERATIONS: dict[str, Operation] = {
     "jobs.submit": Operation(
         {
-            200: Told("`validate_only`: what a submit would meet", "DryRun", samples.DRY_RUN),
+            200: Told(
+                "`validate_only`: what a submit would meet. `Accept: text/event-stream`: the job's events, to its end",
+                "DryRun", samples.DRY_RUN, samples.STREAM,
+            ),
             201: Told("Ended within the wait", "Job", samples.JOB),
             202: Told("Accepted", "Job", samples.QUEUED),
         },
         (
-            "invalid_header", "max_cost_too_low", "workflow_not_allowed", "not_found", "not_streamable",
-            "duplicate_job", "result_expired", "idempotency_key_reused", "webhook_url_forbidden", "queue_full",
+            "invalid_header", "invalid_cursor", "max_cost_too_low", "workflow_not_allowed", "not_found",
+            "not_streamable", "duplicate_job", "result_expired", "idempotency_key_reused", "webhook_url_forbidden",
+            "queue_full",
         ),
         ("Submit", samples.SUBMIT),
-        ("Idempotency-Key", "Prefer", "traceparent"),
+        ("Idempotency-Key", "Prefer", "Last-Event-ID", "traceparent"),
         linked=True,
     ),
     "jobs.list": Operation(
@@ -106,6 +113,11 @@ OPERATIONS: dict[str, Operation] = {
         {200: Told("The output", "Anything", samples.OUTPUT), 304: Told("It has not changed")},
         ("not_found", "job_not_finished", "state_conflict", "result_expired"),
         headers=("If-None-Match",),
+    ),
+    "jobs.events": Operation(
+        {200: Told("Events, oldest first; or a stream of them", "EventPage", samples.EVENT_PAGE, samples.STREAM)},
+        ("invalid_cursor", "not_found", "result_expired", "input_invalid", "unknown_field"),
+        headers=("Last-Event-ID",),
     ),
     "jobs.trace": Operation({200: Told("The timeline", "Timeline", samples.TIMELINE)}, ("not_found", "result_expired")),
     "jobs.cancel": Operation(

@@ -13,6 +13,9 @@ _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _SECONDS = re.compile(r"[0-9]+")
 _ENTITY_TAG = re.compile(r'(W/)?"([\x21\x23-\x7e]*)"')
 _OUR_TAG = re.compile(r"r([0-9]{1,9})")
+_WEIGHT = re.compile(r";?\s*q\s*=\s*([01](?:\.[0-9]{0,3})?)", re.IGNORECASE)
+_STREAM = "text/event-stream"
+_JSON = ("application/json", "application/*")
 ANY = "*"
 
 
@@ -76,11 +79,26 @@ def expected_revision(request: Request) -> int | None:
     return max(revisions)
 
 
-def refuse_streaming(request: Request) -> None:
-    """Raises Problem 406 for a client that takes nothing but an event stream."""
-    kinds = {part.partition(";")[0].strip().lower() for part in request.headers.get("accept", "").split(",")}
-    if "text/event-stream" in kinds and not kinds & {"application/json", "application/*", "*/*"}:
-        raise Problem("not_streamable", "Jobs cannot be streamed yet: accept application/json, and wait or poll.")
+def wants_stream(request: Request) -> bool:
+    """Whether the client would rather have an event stream than JSON (RFC 9110, 12.5.1); of equals the first."""
+    best, found = 0.0, False
+    for part in ",".join(request.headers.getlist("accept")).split(","):
+        kind, _, parameters = part.partition(";")
+        name, quality = kind.strip().lower(), _quality(parameters)
+        if name in (*_JSON, _STREAM) and quality > best:
+            best, found = quality, name == _STREAM
+    return found
+
+
+def last_event_id(request: Request) -> str | None:
+    """The event that a client has seen last; None for a new client."""
+    return request.headers.get("last-event-id", "").strip() or None
+
+
+def _quality(parameters: str) -> float:
+    """The weight among a media type's parameters; 1 where there is none."""
+    found = _WEIGHT.search(parameters)
+    return float(found[1]) if found else 1.0
 
 
 def _tags(request: Request, name: str) -> list[tuple[bool, str]]:

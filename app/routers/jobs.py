@@ -14,7 +14,7 @@ from app.jobs.timeline import timeline
 from app.jobs.view import job_view, summary_view
 from app.routers import submission
 from app.routers.deps import JsonDep, ReaderDep, RuntimeDep, WriterDep, field_problem, job_id_of
-from app.routers.headers import expected_revision, known_tags, refuse_streaming, wish_of
+from app.routers.headers import expected_revision, known_tags, wants_stream, wish_of
 from app.routers.listing import next_link, next_page, wanted
 from app.routers.reply import ClientLeft, etag_of, job_answer, json_answer, kept, not_modified, unless_left
 from app.routers.schemas import CancelBody, GetQuery, ListQuery, RetryBody, SubmitBody, SubmitQuery
@@ -40,14 +40,19 @@ async def submit(
     body: JsonDep,
     query: Annotated[SubmitQuery, Query()],
 ) -> Response:
-    """Accept a job durably: 202 at once, 201 when `Prefer: wait=N` saw its end; a repeated key gives the same job."""
-    refuse_streaming(request)
-    found = workflow_for(runtime, key, workflow, query.version)
+    """Accept a job durably: 202 at once, 201 when `Prefer: wait=N` saw its end; a repeated key gives the same job.
+
+    With `Accept: text/event-stream` the answer is 200 and the job's events, from its submit to its end.
+    """
+    found, streamed = workflow_for(runtime, key, workflow, query.version), wants_stream(request)
     if query.validate_only:
+        if streamed:
+            raise Problem("not_streamable", "A dry run has no events: accept application/json.")
         return await submission.dry_run(request, runtime, key, found, body)
     parsed = parse(SubmitBody, body)
     accepted = await submission.accept(request, runtime, key, found, parsed, body)
-    return await submission.answer(request, runtime, found, accepted, parsed.on_disconnect)
+    act = submission.stream if streamed else submission.answer
+    return await act(request, runtime, found, accepted, parsed.on_disconnect)
 
 
 @router.get("/jobs", operation_id="jobs.list", summary="List jobs")

@@ -24,6 +24,10 @@ _SECURITY = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "`lw_live_...` or `lw_test_...`"},
     "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
 }
+_STREAM = {
+    "type": "string",
+    "description": "Server-sent events: `job` with an id (a JobEvent), `delta`, `reset`, `progress`, `end` (the Job).",
+}
 _WEBHOOK_HEADERS = {
     "webhook-id": "The same at every attempt.",
     "webhook-timestamp": "Seconds since 1970.",

@@ -44,10 +44,15 @@ async def job_answer(
     """A job as an HTTP answer; a live one says when it is worth asking again."""
     extra = {"ETag": etag_of(job), "Cache-Control": "private, no-cache", **(headers or {})}
     if located:
-        extra["Location"] = f"{runtime.base_url}/v1/jobs/{ids.show('job', job.id)}"
+        extra["Location"] = location(runtime, job)
     if not job.status.terminal:
         extra["Retry-After"] = str(await runtime.latency.retry_after_s(job))
     return json_answer(job_view(job, runtime.base_url), status, extra)
+
+
+def location(runtime: Runtime, job: Job) -> str:
+    """Where the job is."""
+    return f"{runtime.base_url}/v1/jobs/{ids.show('job', job.id)}"
 
 
 def json_answer(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:

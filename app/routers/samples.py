@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 _SELF = "/v1/jobs/job_01k7zq0m8se9r8f2t4d6h8jkmn"
@@ -180,6 +181,27 @@ EVENT: dict[str, Any] = {
     "revision": 3,
     "feed_cursor": "8123-1207",
 }
+_THIN = ("id", "object", "workflow", "version", "status", "terminal", "reason", "revision", "error")
+JOB_EVENT: dict[str, Any] = {
+    "id": "evt_01k7zq0m9ge9r8f2t4d6h8jkmn",
+    "type": "job.started",
+    "timestamp": _START,
+    "job_id": JOB["id"],
+    "batch_id": None,
+    "sequence": 2,
+    "revision": 2,
+    "data": {
+        **{name: SUMMARY[name] for name in _THIN},
+        "thin": True,
+        "urls": {name: SUMMARY["urls"][name] for name in ("output", "self")},
+    },
+}
+EVENT_PAGE: dict[str, Any] = {"data": [JOB_EVENT], "next_cursor": None, "has_more": False}
+STREAM = (
+    f"event: job\ndata: {json.dumps(JOB_EVENT)}\nid: {JOB_EVENT['id']}\n\n"
+    'event: delta\ndata: {"step":"answer","key":null,"text":"It is "}\n\n'
+    f"event: end\ndata: {json.dumps(JOB)}\n\n"
+)
 
 _PLAIN: dict[str, Any] = {"string": "text", "integer": 1, "number": 0.5, "boolean": True, "null": None}
 

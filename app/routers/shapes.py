@@ -343,6 +343,51 @@ class Event(Answer):
     feed_cursor: str
 
 
+class ThinUrls(Answer):
+    """Where the rest is."""
+
+    self: str
+    output: str
+
+
+class ThinJob(Answer):
+    """A job in short."""
+
+    id: str
+    object: Literal["job"]
+    workflow: str
+    version: str
+    status: Status
+    terminal: bool
+    reason: Reason | None
+    revision: int
+    error: JobError | None
+    thin: Literal[True]
+    urls: ThinUrls
+
+
+class JobEvent(Answer):
+    """What happened to a job at a revision; `data` is the job as it stands when the event is read."""
+
+    id: Annotated[str, Field(pattern="^evt_[0-9a-z]{26}$")]
+    type: str
+    timestamp: AwareDatetime
+    job_id: str
+    batch_id: str | None
+    sequence: int
+    revision: int
+    data: ThinJob
+
+
+class EventPage(Answer):
+    """A page of a job's events, oldest first."""
+
+    data: list[JobEvent]
+    next_cursor: str | None
+    has_more: bool
+
+
 ANSWERS: tuple[type[Answer], ...] = (
     Problem, Job, JobPage, DryRun, Workflow, WorkflowList, Timeline, ServiceState, Live, Ready, Event,
+    EventPage,
 )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from fastapi import Request, Response
@@ -16,9 +17,11 @@ from app.jobs.check import parse
 from app.jobs.hook import job_webhook
 from app.jobs.submit import Accepted, Dedupe, SubmitRequest, new_job
 from app.routers.deps import field_problem
-from app.routers.headers import idempotency_key, wish_of
-from app.routers.reply import ClientLeft, job_answer, json_answer, kept, unless_left
+from app.routers.events import place_of
+from app.routers.headers import idempotency_key, last_event_id, wish_of
+from app.routers.reply import ClientLeft, job_answer, json_answer, kept, location, unless_left
 from app.routers.schemas import SubmitBody, WebhookBody
+from app.routers.sse import EventStream
 from app.routers.timing import time_job, timed
 from app.routers.workflows import estimate, sunset_headers
 from app.store.database import StoreAway
@@ -59,6 +62,20 @@ async def answer(
             return Response(status_code=202)
     headers = {**wish.applied, **_repetition(accepted), **sunset_headers(workflow)}
     return await job_answer(runtime, job, 201 if job.status.terminal else 202, headers, located=True)
+
+
+async def stream(
+    request: Request, runtime: Runtime, workflow: Workflow[Any, Any], accepted: Accepted, policy: str | None
+) -> Response:
+    """The job's events. A stream that has begun is an answer: who leaves it may come back, unless `policy` is other."""
+    job, known = kept(runtime, accepted.job), last_event_id(request)
+    if await request.is_disconnected():
+        await _left_behind(request, runtime, accepted, policy)
+        return Response(status_code=202)
+    after = await place_of(runtime, job.project_id, job.id, known)
+    headers = {"Location": location(runtime, job), **_repetition(accepted), **sunset_headers(workflow)}
+    left = partial(_left_behind, request, runtime, accepted, policy or "continue")
+    return EventStream(runtime.watch.follow(job.project_id, job.id, after, resumed=known is not None), headers, left)
 
 
 async def dry_run(request: Request, runtime: Runtime, key: ApiKey, workflow: Workflow[Any, Any], raw: Any) -> Response:

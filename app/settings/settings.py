@@ -37,6 +37,8 @@ class HttpSettings(Group):
     max_json_depth: Annotated[int, Field(ge=8, le=900)] = 100
     # How clients reach this service; used in `urls` and `Location`. None takes relative URLs.
     public_url: str | None = None
+    # The longest silence of an event stream; then it sends a comment.
+    heartbeat_s: Annotated[float, Field(ge=0.1, le=60)] = 12.0
 
 
 class QueueSettings(Group):

@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 from arq.connections import ArqRedis
 
+from app.bell.answers import MOST_TEXT, Answers
 from app.bell.deltas import DELTA
 from app.bell.inbox import MOST_BYTES, Inbox, Note
 from app.bell.redis import open_redis
@@ -41,7 +42,9 @@ async def taken(inbox: Inbox, count: int) -> list[Note]:
 
 async def test_each_job_has_its_own_watchers_and_order(redis: ArqRedis, watcher: Wake) -> None:
     worker, mine, other = Wake(redis), ids.uuid7(), ids.uuid7()
-    sent: list[tuple[str, Any]] = [("delta", {"text": str(n)}) for n in range(50)] + [("reset", {"step": "s"})]
+    sent: list[tuple[str, Any]] = [("delta", {"text": str(n)}) for n in range(50)] + [
+        ("reset", {"step": "s", "key": None, "answer": "a"})
+    ]
     with watcher.watching(mine) as one, watcher.watching(mine) as two, watcher.watching(other) as three:
         for kind, data in sent:
             worker.delta(mine, kind, data)
@@ -125,3 +128,42 @@ async def test_who_does_not_read_loses_only_his_own(redis: ArqRedis, watcher: Wa
         worker.delta(job, "delta", "more")
         assert await taken(lazy, 1) == [("delta", "more")]
     await worker.close()
+
+
+def piece(answer: str, n: int, text: str, step: str = "s") -> tuple[str, dict[str, Any]]:
+    """A piece of a streamed answer."""
+    return "piece", {"step": step, "key": None, "answer": answer, "n": n, "text": text}
+
+
+async def test_who_comes_late_is_told_the_answers_so_far(redis: ArqRedis, watcher: Wake) -> None:
+    worker, job = Wake(redis), ids.uuid7()
+    worker.start(jobs=False)
+    async with asyncio.timeout(10):
+        while not worker.connected:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    void = ("reset", {"step": "s", "key": None, "answer": "a"})
+    for note in (piece("a", 0, "x"), void, piece("b", 0, "1"), piece("c", 0, "t", "t"), piece("b", 1, "2")):
+        worker.delta(job, *note)
+    await asyncio.sleep(0.1)
+    with watcher.watching(job) as late:
+        watcher.catch_up(job)
+        first = piece("b", 0, "12")[1] | {"next": 2}, piece("c", 0, "t", "t")[1] | {"next": 1}
+        assert await taken(late, 2) == [("piece", data) for data in first]
+        worker.delta(job, *piece("b", 2, "3"))
+        assert await taken(late, 1) == [piece("b", 2, "3")]
+        worker.forget(job)
+        watcher.catch_up(job)
+        assert await late.take(0.3) == []
+    await worker.close()
+
+
+def test_answers_that_are_too_long_are_not_kept() -> None:
+    answers = Answers()
+    answers.note("j", *piece("a", 0, "x" * MOST_TEXT))
+    answers.note("j", *piece("b", 0, "x", "t"))
+    for n in range(1, 9):
+        answers.note("j", *piece("b", n, "x" * MOST_TEXT, "t"))
+    assert answers.so_far("j") == []
+    assert sum(len("".join(texts)) for _, texts in answers._jobs["j"].answers.values()) <= MOST_TEXT + 1
+    answers.note("j", "reset", piece("a", 0, "")[1])
+    assert len(answers.so_far("j")) == 1

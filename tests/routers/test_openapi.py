@@ -143,6 +143,7 @@ EXAMPLES: list[tuple[type[BaseModel], Any]] = [
     (shapes.JobPage, samples.PAGE), (shapes.DryRun, samples.DRY_RUN), (shapes.Timeline, samples.TIMELINE),
     (shapes.Workflow, samples.WORKFLOW), (shapes.ServiceState, samples.STATUS), (shapes.Ready, samples.READY),
     (shapes.Event, samples.EVENT), (SubmitBody, samples.SUBMIT), (RetryBody, {"from": "start"}),
+    (shapes.EventPage, samples.EVENT_PAGE),
 ]  # fmt: skip
 
 

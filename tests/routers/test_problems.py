@@ -65,14 +65,6 @@ def test_json_under_its_other_names(stack: Stack, kind: str) -> None:
     assert answer.status_code == 202
 
 
-def test_streaming_is_refused_before_anything_is_written(stack: Stack) -> None:
-    with untouched(stack):
-        answer = submitted(stack, '{"input":{"value":1}}', Accept="text/event-stream")
-    problem(answer, "not_streamable")
-    both = submitted(stack, '{"input":{"value":1}}', Accept="text/event-stream, application/json")
-    assert both.status_code == 202
-
-
 def test_a_fault_of_ours_is_a_problem_with_the_request_id(stack: Stack) -> None:
     secret = "a text that no log may hold"
     stack.sql("alter table job_webhooks rename to job_webhooks_away")
