@@ -1,4 +1,4 @@
-"""The cascade: children of a canceled job are canceled with it, portion by portion, whoever dies meanwhile."""
+"""The cascade: children of a job that did not succeed are canceled with it, portion by portion, whoever dies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Children: starts a spawn's under the parent's fence, reads how they ended, cancels those of canceled parents."""
+"""Children: starts a spawn's under the parent's fence, reads how they ended, cancels those of lost parents."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class ChildRow:
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """Children that followed their canceled parent: those that ended, and the running ones that were told."""
+    """Children that followed their lost parent: those that ended, and the running ones that were told."""
 
     moved: list[Moved]
     told: list[UUID]
@@ -117,6 +117,17 @@ _CANCELING = "select id, started, swept, open, reviving from spawns where cancel
 _STILL = "select canceling from spawns where id = $1"
 _SWEPT = "update spawns set swept = $2, canceling = canceling and $2 < started where id = $1"
 _WITH_PARENT = "Canceled with its parent."
+# Spawns that nobody will ask for again: retired, or read and recorded in the parent's step.
+_FORGET = """
+delete from spawns where id in (
+    select s.id from spawns s
+    where (s.retired or not s.awaited) and s.open = 0 and not s.canceling and (s.retired or exists (
+        select from steps t
+        where t.job_id = s.parent_id and t.name = s.name and t.key = s.key and t.status = 'succeeded'
+    ))
+    limit 1000
+)
+"""
 
 
 class Children:
@@ -188,12 +199,16 @@ class Children:
         return found
 
     async def sweep(self) -> Swept | None:
-        """Cancel a portion of the children of a canceled parent; None when there is none, or another process sweeps."""
+        """Cancel a portion of the children of a lost parent; None when there is none, or another process sweeps.
+
+        Where there is none, what is left of spawns that are over is deleted.
+        """
         async with self._database.transaction() as connection:
             if not await connection.fetchval(_SWEEPER):
                 return None
             row = await connection.fetchrow(_CANCELING)
             if row is None:
+                await connection.execute(_FORGET)
                 return None
             spawn, stop = _spawn(row), min(row["swept"] + self._portion, row["started"])
             own = [spawn.child(place) for place in range(row["swept"], stop)]
@@ -214,7 +229,7 @@ class Children:
             if not await _owned(connection, parent):
                 return None
             canceled = [row["id"] for row in await connection.fetch(_CANCELED, own)]
-            await queue_again(connection, canceled, were_canceled=True)
+            await queue_again(connection, canceled)
             await connection.execute(_REVIVED, canceled)
             await connection.execute(_REVIVING, spawn.id, not last)
         return len(canceled)

@@ -183,8 +183,7 @@ class Controls:
                 return Refusal.STATE
             if idempotency:
                 await take_key(connection, project_id, idempotency, job_id)
-            canceled = status is Status.CANCELED
-            await queue_again(connection, [job_id], were_canceled=canceled, version=version, from_start=from_start)
+            await queue_again(connection, [job_id], version=version, from_start=from_start)
             return None
 
     async def demote(self, job_id: UUID) -> bool:
@@ -232,7 +231,6 @@ async def queue_again(
     connection: Connection,
     job_ids: Sequence[UUID],
     *,
-    were_canceled: bool,
     version: str | None = None,
     from_start: bool = False,
 ) -> None:
@@ -240,7 +238,7 @@ async def queue_again(
     await connection.execute(_KEEP_ATTEMPT, job_ids)
     await connection.execute(_FORGET_ALL if from_start else _FORGET_FAILED, job_ids)
     await connection.execute(_RETRY, job_ids, version)
-    await families.retried(connection, job_ids, were_canceled=were_canceled, from_start=from_start)
+    await families.retried(connection, job_ids, from_start=from_start)
 
 
 def moved_of(row: asyncpg.Record) -> Moved:

@@ -14,6 +14,9 @@ from app.domain.job import Status
 from app.store.announce import Moved
 from app.store.database import Connection
 
+# The ends of a parent that nobody will read its children's outcomes after: they are canceled with it.
+TAKES_CHILDREN = (Status.FAILED, Status.CANCELED, Status.EXPIRED)
+
 _PARENTS = "select distinct parent_id from jobs where id = any($1::uuid[]) and parent_id is not null"
 _LOCK = "select id from jobs where id = any($1::uuid[]) order by id for no key update"
 _COUNTED = """
@@ -36,7 +39,7 @@ _RETIRE = """
 update spawns set retired = true, canceling = open > 0, swept = 0 where parent_id = any($1::uuid[]) and not retired
 """
 _REVIVE = """
-update spawns set canceling = false, reviving = reviving or (awaited and $2)
+update spawns set canceling = false, reviving = reviving or awaited
 where parent_id = any($1::uuid[]) and not retired
 """
 
@@ -58,15 +61,15 @@ async def lock_children(connection: Connection, job_ids: Collection[UUID]) -> No
 
 
 async def moved(connection: Connection, moves: Sequence[Moved]) -> list[Moved]:
-    """Tell families of what ended: parents without open children become due, children of canceled parents will follow.
+    """Tell families of what ended: parents without open children become due, children of lost parents will follow.
 
     The lanes that have work by that are noted on the first move.
     """
     ended = [move for move in moves if move.status.terminal]
-    canceled = [move.id for move in ended if move.status is Status.CANCELED]
-    if canceled:
-        await connection.execute(_CANCEL, canceled)
     less = await connection.fetch(_LESS, [move.id for move in ended]) if ended else []
+    lost = [move.id for move in ended if move.status in TAKES_CHILDREN]
+    if lost:
+        await connection.execute(_CANCEL, lost)
     alone = [row["parent_id"] for row in less if row["open"] == 0]
     due = await connection.fetch(_DUE, alone) if alone else []
     if not due:
@@ -74,13 +77,13 @@ async def moved(connection: Connection, moves: Sequence[Moved]) -> list[Moved]:
     return [replace(moves[0], rings=tuple(row["lane"] for row in due)), *moves[1:]]
 
 
-async def retried(connection: Connection, job_ids: Sequence[UUID], *, were_canceled: bool, from_start: bool) -> None:
+async def retried(connection: Connection, job_ids: Sequence[UUID], *, from_start: bool) -> None:
     """They run again: their parents, if they still wait, wait for them too; their own children are kept, or forgotten.
 
-    Children that a canceled one is still waiting for will be started again when it comes to them.
+    Children that it was still waiting for, and that were canceled with it, will start again when it comes to them.
     """
     await connection.execute(_MORE, job_ids)
     if from_start:
         await connection.execute(_RETIRE, job_ids)
     else:
-        await connection.execute(_REVIVE, job_ids, were_canceled)
+        await connection.execute(_REVIVE, job_ids)

@@ -58,7 +58,7 @@ class Leave:
     @property
     def concerns_children(self) -> bool:
         """Whether it waits for children, or leaves some behind that must follow."""
-        return self.reason is Reason.CHILDREN or self.status is Status.CANCELED
+        return self.reason is Reason.CHILDREN or self.status in families.TAKES_CHILDREN
 
     @property
     def event(self) -> EventType | None:

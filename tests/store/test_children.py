@@ -12,7 +12,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from app.domain.errors import ErrorClass, Failure
 from app.domain.job import Claimed, Reason, Status
+from app.domain.step import StepRecord, StepStatus, StepWrite
 from app.store.children import Children, ChildrenOf, SpawnRow
 from app.store.database import open_database
 from app.store.leaves import Leave
@@ -110,6 +112,11 @@ async def claimed(worker: Worker, lane: str, count: int) -> list[Claimed]:
 def done(job: Claimed) -> Leave:
     """It succeeds."""
     return Leave(job, Status.SUCCEEDED, output=b"1")
+
+
+def failed(job: Claimed) -> Leave:
+    """It fails."""
+    return Leave(job, Status.FAILED, error=Failure(ErrorClass.PROCESSING, "workflow_error", "as the test wants"))
 
 
 async def open_in(store: Store, row: SpawnRow) -> int:
@@ -354,3 +361,55 @@ async def test_a_retry_from_the_start_leaves_the_old_children_behind(store: Stor
     swept = await one.children.sweep()
     assert swept is not None
     assert len(swept.moved) == 3
+
+
+@pytest.mark.parametrize("how", ["settled", "dead", "expired"])
+async def test_a_parent_that_fails_takes_its_children_and_a_retry_brings_them_back(store: Store, how: str) -> None:
+    one = await parent(store)
+    row = await one.start_all(3)
+    if how == "settled":
+        assert await one.worker.leaves.leave(failed(one.job)) is not None
+    elif how == "dead":
+        await one.park()
+        await rows(store, "update jobs set due_at = now() where id = $1", one.job.id)
+        await die_three_times(store, one.job.lane)
+    else:
+        await one.park()
+        await rows(store, "update jobs set expire_by = now() where id = $1", one.job.id)
+        await store.controls.expire_due()
+    swept = await one.children.sweep()
+    assert swept is not None
+    assert len(swept.moved) == 3
+    await store.controls.retry(PROJECT, one.job.id, version=None, from_start=False)
+    (again,) = await claimed(one.worker, one.job.lane, 1)
+    heir = Parent(store, one.worker, again, one.children)
+    found = await heir.spawn()
+    assert found == SpawnRow(row.id, 3, 0, True)
+    assert await one.children.revive(again, found) == 3
+
+
+async def test_a_spawn_that_was_read_and_recorded_is_forgotten(store: Store) -> None:
+    one = await parent(store)
+    row, other = await one.start_all(2), await one.start_all(1, "other")
+    for job in await claimed(one.worker, one.lane, 3):
+        await one.worker.leaves.leave(done(job))
+    spawns = "select id from spawns where parent_id = $1 order by id"
+    assert await one.children.ends(row) is not None
+    assert await one.children.sweep() is None
+    assert len(await rows(store, spawns, one.job.id)) == 2, "its outcomes may have been lost on their way"
+    now = datetime.now(UTC)
+    record = StepRecord("s", "", "spawn", StepStatus.SUCCEEDED, 1, DIGEST, b"[]", None, now, now, 1, "b" * 16)
+    assert await one.worker.steps.write(one.job, StepWrite(record))
+    assert await one.children.sweep() is None
+    assert [found["id"] for found in await rows(store, spawns, one.job.id)] == [other.id]
+
+
+async def test_a_retired_spawn_is_forgotten_once_its_children_have_ended(store: Store) -> None:
+    one = await parent(store)
+    old = await one.start_all(2)
+    new = await one.spawn(digest=b"other")
+    spawns = "select id from spawns where parent_id = $1 order by id"
+    assert await one.children.sweep() is not None
+    assert await one.children.sweep() is None
+    assert [found["id"] for found in await rows(store, spawns, one.job.id)] == [new.id]
+    assert old.id != new.id
