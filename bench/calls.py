@@ -18,7 +18,7 @@ from bench.processor import Meter
 from bench.provider import Provider, provider
 from bench.rounds import Sample, at_once, in_turn, sent, series
 
-COUNT = 4000
+COUNT = 3000
 _CALL_MS = 200
 _IDEAL = IN_FLIGHT * 1000 / _CALL_MS
 _BARE = Who("httpx and asyncio alone: the ceiling", "nothing")

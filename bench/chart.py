@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from xml.sax.saxutils import escape
 
 from bench.figures import Row
-from bench.page import number
+from bench.page import number, times
 from bench.record import Record
 
 _ROW, _TOP, _MARGIN, _LABEL, _CHART, _NOTE = 28, 62, 18, 330, 340, 330
 _WIDTH = _LABEL + _CHART + _NOTE + 2 * _MARGIN
-_TICKS = (0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+_TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 _BETTER, _WORSE, _TEXT, _FAINT = "#2f7fb5", "#e0912f", "#24292f", "#57606a"
 
 
@@ -43,8 +43,9 @@ class _Scale:
         self._low, self._span = math.log(low), math.log(high) - math.log(low)
 
     def x(self, ratio: float) -> float:
-        """Where that ratio stands."""
-        return _MARGIN + _LABEL + _CHART * (math.log(ratio) - self._low) / self._span
+        """Where that ratio stands; one beyond the scale at its end."""
+        share = (math.log(ratio) - self._low) / self._span
+        return _MARGIN + _LABEL + _CHART * min(1.0, max(0.0, share))
 
 
 def _axis(scale: _Scale, height: int) -> list[str]:
@@ -60,7 +61,7 @@ def _bar(row: Row, scale: _Scale, y: int) -> list[str]:
     ratio = row.ratio or 1.0
     left, right = sorted((scale.x(1.0), scale.x(ratio)))
     own, peer = row.series[:2]
-    note = f"{ratio:.1f}x   {number(own.median)} against {number(peer.median)} {row.unit}"
+    note = f"{times(ratio)}: {number(own.median)} against {number(peer.median)} {row.unit}"
     colour = _BETTER if ratio >= 1 else _WORSE
     return [
         _text(_MARGIN, y + 16, row.title, _TEXT),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from bench.alone import alone
 from bench.contender import Running
 from bench.contenders import DIY_TUNED, LANEWAY
 from bench.figures import Bar, Row
 from bench.place import Ground
 from bench.provider import provider
-from bench.rounds import Sample, interleaved, sent, series, warm
+from bench.rounds import Sample, in_turn, sent, series, visit, warm
 
 COUNT = 3
 _CHECK_MS = 1000
@@ -18,9 +20,8 @@ def rows(ground: Ground, rounds: int, count: int) -> list[Row]:
     """One row."""
     contenders = (LANEWAY, DIY_TUNED)
     with provider(ground.folder, _CHECK_MS) as simulated:
-        samples = interleaved(
-            ground, contenders, sample, rounds=rounds, count=count, workers=2, provider_url=simulated.url
-        )
+        place = partial(ground.place, simulated.url)
+        samples = in_turn({one.name: partial(visit, place, one, sample, count, 2) for one in contenders}, rounds)
     how = (
         f"A job asks a model three questions at once, {_CHECK_MS} ms each, and its client waits for it; the median of "
         f"{count} jobs in a round."

@@ -95,7 +95,9 @@ DIY = Contender(
     replace(_DIY, tuned=False).start,
     share=0.2,
 )
-PROCRASTINATE = Contender("FastAPI + procrastinate", "job and state in PostgreSQL, no result", _PROCRASTINATE.start)
+PROCRASTINATE = Contender(
+    "FastAPI + procrastinate", "job and state in PostgreSQL, no result", _PROCRASTINATE.start, share=0.5
+)
 SAQ = Contender("FastAPI + SAQ", "nothing: Redis only", _SAQ.start)
 
 

@@ -20,6 +20,10 @@ class Series:
     def median(self) -> float:
         return statistics.median(self.values)
 
+    def cores(self) -> dict[str, float]:
+        """Cores that each part keeps busy, where the figure is jobs a second."""
+        return {part: ms * self.median / 1000 for part, ms in self.processor_ms.items()}
+
 
 @dataclass(frozen=True, slots=True)
 class Bar:

@@ -15,7 +15,7 @@ import uvloop
 from bench.contender import Contender, Running, Who, all_ended
 from bench.figures import Series
 from bench.load import Load, run
-from bench.place import Ground
+from bench.place import Ground, Place
 
 Result = TypeVar("Result")
 
@@ -36,22 +36,17 @@ Samples = dict[str, list[Sample]]
 
 
 def interleaved(
-    ground: Ground,
-    contenders: Sequence[Contender],
-    measure: Measure,
-    *,
-    rounds: int,
-    count: int,
-    workers: int,
-    provider_url: str = "",
+    ground: Ground, contenders: Sequence[Contender], measure: Measure, *, rounds: int, count: int, workers: int
 ) -> Samples:
-    """Each round visits each contender, started anew on an empty place; `count` is the work of one visit."""
+    """The same measurement of each contender in each round; `count` is the work of one visit."""
+    visits = {one.name: partial(visit, ground.place, one, measure, count, workers) for one in contenders}
+    return in_turn(visits, rounds)
 
-    def visit(contender: Contender) -> Sample:
-        with contender.start(ground.place(provider_url), workers) as running:
-            return at_once(measure(running, max(1, int(count * contender.share))))
 
-    return in_turn({one.name: partial(visit, one) for one in contenders}, rounds)
+def visit(make: Callable[[], Place], contender: Contender, measure: Measure, count: int, workers: int) -> Sample:
+    """Start a contender on a new place, measure its share of the work, stop it."""
+    with contender.start(make(), workers) as running:
+        return at_once(measure(running, max(1, int(count * contender.share))))
 
 
 def in_turn(visits: Mapping[str, Callable[[], Sample]], rounds: int) -> Samples:
