@@ -80,18 +80,20 @@ class Situation:
             return self._ended()
         if self.job.status is Status.RUNNING:
             return self._running()
-        if self.ahead is not None:
-            return self._ordered(self.ahead)
+        if self.job.reason is Reason.ORDERING:
+            return self._ordered()
         return self._queued(self.queue) if self.queue is not None else self._waiting()
 
     def _queued(self, queue: Queue) -> str:
         over = f"its time has come ({self.job.reason}), " if self.job.reason is not None else ""
         return over + (_held(queue, self.now) or f"{_ahead(queue)}, {_about(queue)}")
 
-    def _ordered(self, ahead: Ahead) -> str:
-        shown_id, more = ids.show("job", ahead.job_id), ahead.count - 1
+    def _ordered(self) -> str:
+        if self.ahead is None:
+            return "its turn has just come, by its ordering key"
+        shown_id, more = ids.show("job", self.ahead.job_id), self.ahead.count - 1
         rest = f" and {more} more" if more else ""
-        return f"behind {shown_id} ({ahead.status}){rest}, by its ordering key"
+        return f"behind {shown_id} ({self.ahead.status}){rest}, by its ordering key"
 
     def _waiting(self) -> str:
         job, reason = self.job, self.job.reason

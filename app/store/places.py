@@ -53,7 +53,8 @@ _CLAIMABLE = f"""lane = $1 and {UNCLAIMED} and due_at <= now() and ($2 or not of
 _OWN = f"""
 select count(*) from (
     (select from jobs where {_CLAIMABLE} and project_id = $3 and priority > $4 limit $7) union all
-    (select from jobs where {_CLAIMABLE} and project_id = $3 and priority = $4 and (due_at, id) < ($5, $6) limit $7)
+    (select from jobs where {_CLAIMABLE} and project_id = $3 and priority = $4 and due_at <= $5
+        and (due_at, id) < ($5, $6) limit $7)
 ) ahead
 """
 _ITSELF = """
