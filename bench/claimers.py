@@ -90,11 +90,12 @@ async def _procrastinate(place: Place, jobs: int) -> AsyncIterator[Claim]:
 
 
 async def execute(place: Place, statement: str, *values: object) -> None:
-    """Run it; statistics are renewed, as autovacuum would after so many rows."""
+    """Run it, and do at once what the server would do some seconds after so many rows."""
     connection = await asyncpg.connect(place.database_url)
     try:
         await connection.execute(statement, *values, timeout=120)
-        await connection.execute("analyze")
+        for rest in ("vacuum analyze", "checkpoint"):
+            await connection.execute(rest, timeout=120)
     finally:
         await connection.close()
 
