@@ -31,7 +31,7 @@ def rows(ground: Ground, rounds: int, count: int) -> list[Row]:
         return Sample({name: found[-1].figures["p50"] for name, found in samples.items()})
 
     in_turn({"p50 of submits": visit}, rounds)
-    how = f"{_SUBMITS} submits one after another on one connection, after {count:,} jobs were queued (and vacuumed) and before."
+    how = f"{_SUBMITS} submits one after another on one connection, before and after {count:,} jobs were queued."
     return [
         _row(samples, count, "p50", how, Bar("within a fifth", ratio=1 / 1.2), notes),
         _row(samples, count, "p95", how),
