@@ -30,20 +30,20 @@ class Answers:
             return
         said = self._jobs.setdefault(job_id, _Said())
         step = (data["step"], data["key"])
-        if kind == "reset" or data["n"] == 0:
+        if kind == "reset" or data["at"] == 0:
             said.size -= sum(map(len, said.answers.pop(step, ("", []))[1]))
         if kind == "piece" and said.size <= MOST_TEXT:
             said.size += len(data["text"])
             said.answers.setdefault(step, (data["answer"], []))[1].append(data["text"])
 
     def so_far(self, job_id: str) -> list[Note]:
-        """Each answer of the job as one piece, the first; `next` is the number of the one that follows it."""
+        """Each answer of the job in one piece."""
         said = self._jobs.get(job_id)
         if said is None or said.size > MOST_TEXT:
             return []
         return [
-            ("piece", {"step": s, "key": k, "answer": answer, "n": 0, "next": len(texts), "text": "".join(texts)})
-            for (s, k), (answer, texts) in said.answers.items()
+            ("piece", {"step": step, "key": key, "answer": answer, "at": 0, "text": "".join(texts)})
+            for (step, key), (answer, texts) in said.answers.items()
         ]
 
     def forget(self, job_id: str) -> None:

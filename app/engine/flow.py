@@ -20,8 +20,8 @@ Tell = Callable[[str, Any], None]
 class Flow(ABC):
     """Hears the answer of each try. A later try must say again what was handed out; else it is only heard to its end.
 
-    `tell` gets what streaming clients are sent: each piece with its answer's name and its number in it, so that nobody
-    mixes two answers, and a reset when an answer is void.
+    `tell` gets what streaming clients are sent: each piece with its answer's name and its place in it (in characters),
+    so that nobody mixes two answers, and a reset when an answer is void.
     """
 
     def __init__(self, step: tuple[str, str], tell: Tell) -> None:
@@ -45,8 +45,8 @@ class Flow(ABC):
 
     def text(self, piece: str) -> None:
         """Its next piece."""
-        self._tell("piece", {**self._step, "answer": self._answer, "n": self._told, "text": piece})
-        self._told += 1
+        self._tell("piece", {**self._step, "answer": self._answer, "at": self._told, "text": piece})
+        self._told += len(piece)
         if self._same:
             self._same = self._take(piece)
 

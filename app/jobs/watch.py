@@ -103,6 +103,7 @@ class _Course:
         self._progress: object = None
         self._ended_at: float | None = None
         self._asked_at = parts.clock.monotonic()
+        self._connected = parts.wake.connected
         self.look_at = 0.0
         self.over = False
 
@@ -125,7 +126,11 @@ class _Course:
 
     async def look(self, *, sure: bool) -> list[Told]:
         """What the record says that the client does not know; `sure`: everything said before the end was heard."""
-        self._look_in(_SAFETY_S if self._parts.wake.connected else _AWAY_S)
+        connected = self._parts.wake.connected
+        self._look_in(_SAFETY_S if connected else _AWAY_S)
+        if connected and not self._connected:
+            self._partial.lacks = True
+        self._connected = connected
         try:
             found = await self._parts.events.of_job(*self._ids, self._place, _PORTION)
             if found is None:

@@ -130,9 +130,9 @@ async def test_who_does_not_read_loses_only_his_own(redis: ArqRedis, watcher: Wa
     await worker.close()
 
 
-def piece(answer: str, n: int, text: str, step: str = "s") -> tuple[str, dict[str, Any]]:
+def piece(answer: str, at: int, text: str, step: str = "s") -> tuple[str, dict[str, Any]]:
     """A piece of a streamed answer."""
-    return "piece", {"step": step, "key": None, "answer": answer, "n": n, "text": text}
+    return "piece", {"step": step, "key": None, "answer": answer, "at": at, "text": text}
 
 
 async def test_who_comes_late_is_told_the_answers_so_far(redis: ArqRedis, watcher: Wake) -> None:
@@ -147,8 +147,7 @@ async def test_who_comes_late_is_told_the_answers_so_far(redis: ArqRedis, watche
     await asyncio.sleep(0.1)
     with watcher.watching(job) as late:
         watcher.catch_up(job)
-        first = piece("b", 0, "12")[1] | {"next": 2}, piece("c", 0, "t", "t")[1] | {"next": 1}
-        assert await taken(late, 2) == [("piece", data) for data in first]
+        assert await taken(late, 2) == [piece("b", 0, "12"), piece("c", 0, "t", "t")]
         worker.delta(job, *piece("b", 2, "3"))
         assert await taken(late, 1) == [piece("b", 2, "3")]
         worker.forget(job)

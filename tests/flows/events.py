@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -17,29 +17,29 @@ STREAM = "text/event-stream"
 
 @dataclass(slots=True)
 class Event:
-    """One event as it was dispatched; `last_id` is what a client would send as `Last-Event-ID` from here on."""
+    """One event; `id` only where it carries one itself."""
 
     name: str
     data: Any
     id: str | None
-    last_id: str
 
 
-@dataclass(slots=True)
 class Reading:
-    """An open stream."""
+    """An open stream: iterate for its events, until the server closes; httpx.TransportError when it breaks off."""
 
-    response: httpx.Response
-    comments: list[str] = field(default_factory=list)
-    retry_ms: int | None = None
-    last_id: str = ""
-    lines: list[str] = field(default_factory=list)
+    def __init__(self, response: httpx.Response) -> None:
+        self.response = response
+        self.comments: list[str] = []
+        self.retry_ms: int | None = None
+        self.last_id = ""
+        self._events = self._read()
 
     def __iter__(self) -> Iterator[Event]:
-        """Events until the server closes. Raises httpx.TransportError when it breaks off."""
+        return self._events
+
+    def _read(self) -> Iterator[Event]:
         fields: dict[str, list[str]] = {}
         for line in self.response.iter_lines():
-            self.lines.append(line)
             if not line:
                 if "data" in fields:
                     yield self._event(fields)
@@ -49,15 +49,6 @@ class Reading:
             else:
                 name, _, value = line.partition(":")
                 self._note(fields, name, value.removeprefix(" "))
-
-    def until(self, name: str) -> list[Event]:
-        """Events up to the first of that name."""
-        found = []
-        for event in self:
-            found.append(event)
-            if event.name == name:
-                return found
-        raise AssertionError(f"no {name} among {[event.name for event in found]}")
 
     def _note(self, fields: dict[str, list[str]], name: str, value: str) -> None:
         if name == "retry":
@@ -69,7 +60,7 @@ class Reading:
     def _event(self, fields: dict[str, list[str]]) -> Event:
         (data,) = fields["data"]
         own = fields.get("id", [None])[0]
-        return Event(fields.get("event", ["message"])[0], json.loads(data), own, self.last_id)
+        return Event(fields.get("event", ["message"])[0], json.loads(data), own)
 
 
 @contextmanager
