@@ -11,7 +11,7 @@ import pytest
 
 from bench import latency, polls, through
 from bench.contender import Running, all_ended
-from bench.contenders import DIY_TUNED, LANEWAY
+from bench.contenders import DIY, DIY_TUNED, LANEWAY
 from bench.place import Ground, ground
 from bench.process import ROOT
 from bench.rounds import at_once, interleaved, sent, series
@@ -34,7 +34,7 @@ def running(request: pytest.FixtureRequest, servers: Ground) -> Iterator[Running
 
 
 def test_rounds_are_interleaved_and_become_series(servers: Ground) -> None:
-    contenders = (LANEWAY, DIY_TUNED)
+    contenders = (DIY_TUNED, DIY)
     samples = interleaved(servers, contenders, polls.sample, rounds=1, count=_JOBS, workers=0)
     made = series(samples, contenders, "reads/s")
     assert [(one.who, len(one.values)) for one in made] == [(one.name, 1) for one in contenders]
