@@ -41,8 +41,9 @@ def needs(scope: str) -> Callable[[Request], Awaitable[ApiKey]]:
     return caller
 
 
-ReaderDep = Annotated[ApiKey, Depends(needs("jobs:read"))]
-WriterDep = Annotated[ApiKey, Depends(needs("jobs:write"))]
+reader, writer = needs("jobs:read"), needs("jobs:write")
+ReaderDep = Annotated[ApiKey, Depends(reader)]
+WriterDep = Annotated[ApiKey, Depends(writer)]
 OperatorDep = Annotated[ApiKey, Depends(needs("ops:read"))]
 
 
@@ -80,15 +81,16 @@ def _refuse_other_media(request: Request) -> None:
 
 
 async def _read(request: Request, most: int) -> bytes:
-    too_large = Problem("payload_too_large", f"The body is larger than {most} bytes.")
-    if _announced(request) > most:
-        raise too_large
-    chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > most:
-            raise too_large
-        chunks.append(chunk)
+    chunks, size = [], _announced(request)
+    if size <= most:
+        size = 0
+        async for chunk in request.stream():
+            size += len(chunk)
+            chunks.append(chunk)
+            if size > most:
+                break
+    if size > most:
+        raise Problem("payload_too_large", f"The body is larger than {most} bytes.")
     return b"".join(chunks)
 
 

@@ -13,9 +13,21 @@ from app.jobs.check import parse
 from app.jobs.timeline import timeline
 from app.jobs.view import job_view, summary_view
 from app.routers import submission
-from app.routers.deps import JsonDep, ReaderDep, RuntimeDep, WriterDep, field_problem, job_id_of
+from app.routers.deps import (
+    JsonDep,
+    ReaderDep,
+    RuntimeDep,
+    WriterDep,
+    field_problem,
+    job_id_of,
+    json_body,
+    reader,
+    runtime_of,
+    writer,
+)
 from app.routers.headers import expected_revision, known_tags, wants_stream, wish_of
 from app.routers.listing import next_link, next_page, wanted
+from app.routers.query import documented, query_of
 from app.routers.reply import ClientLeft, etag_of, job_answer, json_answer, kept, not_modified, unless_left
 from app.routers.schemas import CancelBody, GetQuery, ListQuery, RetryBody, SubmitBody, SubmitQuery
 from app.routers.timing import time_job, timed
@@ -31,19 +43,15 @@ _UNKEPT = {"Cache-Control": "private, no-store"}
     operation_id="jobs.submit",
     summary="Submit a job",
     status_code=202,
+    openapi_extra=documented(SubmitQuery),
 )
-async def submit(
-    request: Request,
-    workflow: str,
-    key: WriterDep,
-    runtime: RuntimeDep,
-    body: JsonDep,
-    query: Annotated[SubmitQuery, Query()],
-) -> Response:
+async def submit(request: Request, workflow: str) -> Response:
     """Accept a job durably: 202 at once, 201 when `Prefer: wait=N` saw its end; a repeated key gives the same job.
 
     With `Accept: text/event-stream` the answer is 200 and the job's events, from its submit to its end.
     """
+    key, runtime = await writer(request), runtime_of(request)
+    body, query = await json_body(request), query_of(request, SubmitQuery)
     found, streamed = workflow_for(runtime, key, workflow, query.version), wants_stream(request)
     if query.validate_only:
         if streamed:
@@ -69,11 +77,10 @@ async def list_jobs(
     return json_answer(found, headers={**_UNKEPT, **link})
 
 
-@router.get("/jobs/{job_id}", operation_id="jobs.get", summary="Read a job")
-async def get_job(
-    request: Request, job_id: str, key: ReaderDep, runtime: RuntimeDep, query: Annotated[GetQuery, Query()]
-) -> Response:
+@router.get("/jobs/{job_id}", operation_id="jobs.get", summary="Read a job", openapi_extra=documented(GetQuery))
+async def get_job(request: Request, job_id: str) -> Response:
     """The job. `If-None-Match` answers 304 while nothing changed; `Prefer: wait=N` holds the answer until it did."""
+    key, runtime, query = await reader(request), runtime_of(request), query_of(request, GetQuery)
     own, wish = job_id_of(job_id), wish_of(request, runtime.settings.http.max_wait_s)
     if query.include == "queue":
         return await timed(request, "store", _explained(runtime, key.project_id, own))

@@ -85,7 +85,8 @@ seen as (
         select id, priority, due_at from jobs
         where {_SAME_LINE} and {UNCLAIMED} and due_at <= now() and (expire_by is null or expire_by > now())
             and ($4 or not {SUSPECT})
-        order by priority desc, due_at, id limit (select least($10::bigint, greatest(4, 2 * $10::bigint / count(*))) from few)
+        order by priority desc, due_at, id
+        limit (select least($10::bigint, greatest(4, 2 * $10::bigint / count(*))) from few)
     ) job
 ), best as (
     select * from head order by tag, had, due_at, id limit $10
