@@ -229,7 +229,7 @@ class Children:
             if not await _owned(connection, parent):
                 return None
             canceled = [row["id"] for row in await connection.fetch(_CANCELED, own)]
-            await queue_again(connection, canceled)
+            await queue_again(connection, canceled, self._render)
             await connection.execute(_REVIVED, canceled)
             await connection.execute(_REVIVING, spawn.id, not last)
         return len(canceled)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from enum import StrEnum
 from uuid import UUID
 
@@ -75,7 +76,7 @@ select id, attempt, epoch, status, error_class, error_code, error_detail, error_
 from jobs where id = any($1::uuid[]) and claimed_at is not null
 on conflict do nothing
 """
-_RETRY = """
+_RETRY = f"""
 update jobs j
 set status = 'queued', reason = null, epoch = epoch + 1, revision = revision + 1, due_at = clock_timestamp(),
     attempt = attempt + (case when claimed_at is null then 0 else 1 end), attempt_cost_nanos = 0, claimed_at = null,
@@ -85,6 +86,7 @@ set status = 'queued', reason = null, epoch = epoch + 1, revision = revision + 1
     finish_by = clock_timestamp() + make_interval(secs => finish_within_s),
     expire_by = clock_timestamp() + make_interval(secs => least(start_within_s, finish_within_s))
 where id = any($1::uuid[])
+{_RETURN}
 """
 _FORGET_FAILED = "delete from steps where job_id = any($1::uuid[]) and status <> 'succeeded'"
 _FORGET_ALL = "delete from steps where job_id = any($1::uuid[])"
@@ -183,7 +185,7 @@ class Controls:
                 return Refusal.STATE
             if idempotency:
                 await take_key(connection, project_id, idempotency, job_id)
-            await queue_again(connection, [job_id], version=version, from_start=from_start)
+            await queue_again(connection, [job_id], self._render, version=version, from_start=from_start)
             return None
 
     async def demote(self, job_id: UUID) -> bool:
@@ -230,6 +232,7 @@ class Controls:
 async def queue_again(
     connection: Connection,
     job_ids: Sequence[UUID],
+    render: RenderBody,
     *,
     version: str | None = None,
     from_start: bool = False,
@@ -237,8 +240,10 @@ async def queue_again(
     """Start ended jobs again, in the caller's transaction, which has locked them."""
     await connection.execute(_KEEP_ATTEMPT, job_ids)
     await connection.execute(_FORGET_ALL if from_start else _FORGET_FAILED, job_ids)
-    await connection.execute(_RETRY, job_ids, version)
+    again = [moved_of(row) for row in await connection.fetch(_RETRY, job_ids, version)]
     await families.retried(connection, job_ids, from_start=from_start)
+    told = [replace(move, event=EventType.JOB_RETRIED) for move in again]
+    await announce(connection, told, SYSTEM_CLOCK.now(), render)
 
 
 def moved_of(row: asyncpg.Record) -> Moved:
