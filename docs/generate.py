@@ -7,10 +7,15 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
+from app.domain.clock import SYSTEM_CLOCK
 from app.domain.errors import CATALOGUE
 from app.domain.job import TERMINAL, TRANSITIONS, Status
+from app.ops.scrape import Fleet
+from app.telemetry.instruments import Instrument
+from app.telemetry.metrics import Metrics
 from bench.page import tables
 from bench.record import load
 
@@ -56,7 +61,25 @@ def benchmarks() -> str:
     return tables(load())
 
 
-PARTS = {"states": states, "verbs": verbs, "errors": errors, "job-errors": job_errors, "benchmarks": benchmarks}
+def fleet_metrics() -> str:
+    """What `/metrics` says of the whole service."""
+    return _metrics(Fleet().instruments())
+
+
+def process_metrics() -> str:
+    """What it says of each process."""
+    return _metrics(Metrics(SYSTEM_CLOCK).instruments())
+
+
+PARTS = {
+    "states": states,
+    "verbs": verbs,
+    "errors": errors,
+    "job-errors": job_errors,
+    "benchmarks": benchmarks,
+    "fleet-metrics": fleet_metrics,
+    "process-metrics": process_metrics,
+}
 
 
 def renewed(text: str) -> str:
@@ -71,6 +94,14 @@ def _shown(found: frozenset[Status]) -> str:
 def _error(code: str, *more: str) -> str:
     entry = CATALOGUE[code]
     return f"| {' | '.join([*more, f'`{code}`', entry.title, 'yes' if entry.retryable else 'no'])} |"
+
+
+def _metrics(instruments: Sequence[Instrument]) -> str:
+    rows = [
+        f"| `{one.name}` | {one.kind} | {', '.join(f'`{label}`' for label in one.labels)} | {one.meaning} |"
+        for one in instruments
+    ]
+    return "\n".join(["| Metric | Kind | Labels | What |", "| --- | --- | --- | --- |", *rows])
 
 
 def main() -> None:

@@ -68,6 +68,10 @@ class Look:
         """The lane of that name. Raises KeyError."""
         return {lane.name: lane for lane in self.lanes}[name]
 
+    def count(self, role: str) -> int:
+        """Live processes of that role."""
+        return sum(process.role == role for process in self.alive)
+
     @property
     def alive(self) -> tuple[ProcessRow, ...]:
         """The processes that live."""

@@ -40,7 +40,7 @@ class Fleet:
     def read(self, look: Look) -> None:
         """Take the values of a look."""
         for role in ("serve", "work"):
-            self.processes.put(sum(process.role == role for process in look.alive), role)
+            self.processes.put(look.count(role), role)
         for lane in look.lanes:
             self.workers.put(lane.workers, lane.name)
             self.due.put(lane.due, lane.name)

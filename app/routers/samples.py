@@ -102,7 +102,7 @@ DRY_RUN: dict[str, Any] = {
     "errors": [],
     "estimate": ESTIMATE,
     "cache_hit": False,
-    "queue_eta_s": None,
+    "queue_eta_s": 0.0,
 }
 TIMELINE: dict[str, Any] = {
     "trace_id": _TRACE_ID,

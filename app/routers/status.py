@@ -34,7 +34,7 @@ async def status(runtime: RuntimeDep) -> Response:
     found = {
         "parts": await runtime.parts.reachable(),
         "lanes": [_lane(lane) for lane in look.lanes],
-        "processes": Counter(process.role for process in look.alive),
+        "processes": {role: look.count(role) for role in ("serve", "work")},
         "workers": [_worker(process) for process in look.alive if process.role == "work"],
         "provider_simulated": runtime.settings.simulated,
     }

@@ -26,6 +26,7 @@ from app.routers.timing import time_job, timed
 from app.routers.workflows import estimate, sunset_headers
 from app.store.database import StoreAway
 from app.store.keys import ApiKey
+from app.store.reads import Recent
 from app.store.submissions import IdempotencyKey, Outcome
 from app.telemetry.traces import root
 from app.wiring import Runtime
@@ -81,8 +82,10 @@ async def stream(
 async def dry_run(request: Request, runtime: Runtime, key: ApiKey, workflow: Workflow[Any, Any], raw: Any) -> Response:
     """What a submit would meet; spends nothing."""
     errors: list[dict[str, str]] = []
+    lane = workflow.lane
     try:
         body = parse(SubmitBody, raw)
+        lane = body.lane or lane
         new_job(await _submit_request(request, runtime, key, workflow, body, raw), runtime.clock.now(), {})
     except Problem as refused:
         if not refused.errors:
@@ -94,9 +97,16 @@ async def dry_run(request: Request, runtime: Runtime, key: ApiKey, workflow: Wor
         "errors": errors,
         "estimate": estimate(recent),
         "cache_hit": False,
-        "queue_eta_s": None,
+        "queue_eta_s": await _queue_eta_s(runtime, lane, recent),
     }
     return json_answer(found, headers=sunset_headers(workflow))
+
+
+async def _queue_eta_s(runtime: Runtime, name: str, recent: Recent | None) -> float | None:
+    """How long what is due in the lane will take; None where nothing has ended of late."""
+    lane = (await runtime.overview.look()).lane(name)
+    eta_s = lane.eta_s(lane.due, lane.run_s or (recent.p50_s if recent else None))
+    return None if eta_s is None else round(eta_s, 1)
 
 
 def idempotency_of(request: Request, raw: Any) -> IdempotencyKey | None:

@@ -116,7 +116,7 @@ class Steps:
         """Store the record with its calls; False when the fence refuses, then only the ledger gets the calls."""
         owned = await self._coalesce(_Item(job, write))
         if owned:
-            self._metrics.steps.add(job.workflow, write.record.kind, write.record.status)
+            self._metrics.stepped(job.workflow, write.record)
         self._metrics.called(job.workflow, write.calls, late=not owned)
         return owned
 

@@ -17,6 +17,7 @@ from app.domain.call import Call, CallOutcome
 from app.domain.clock import Clock
 from app.domain.errors import CATALOGUE, Failure
 from app.domain.job import Claimed, Reason, Status
+from app.domain.step import StepRecord, StepStatus
 from app.telemetry.instruments import Count, Instrument, Level, Spread
 
 # From a database's answer to a day's wait.
@@ -25,6 +26,7 @@ _CALLS_S = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 _ANSWERS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 _NANOS = 1e9
 _OTHER = "other"
+_MOST_STEPS = 500
 _MINUTE_S = 60
 
 
@@ -60,7 +62,7 @@ class Metrics:
         place = ("workflow", "lane")
         self.submitted = Count(
             "laneway_jobs_submitted_total",
-            "Submits answered: `created`, `replayed` (idempotency key), `duplicate`; children are `created`.",
+            "Submits: `created` (children too), `replayed` (same key), `key_reused` (refused), `duplicate` (dedupe).",
             (*place, "outcome"),
         )
         self.ended = Count(
@@ -80,9 +82,13 @@ class Metrics:
             ("stage", *place),
             _STAGES_S,
         )
+        stage = ("workflow", "step")
         self.steps = Count(
-            "laneway_steps_total", "Steps recorded, by how the try ended.", ("workflow", "kind", "status")
+            "laneway_steps_total",
+            "Steps recorded: `succeeded`, `failed`, `retrying`; by class where they failed.",
+            (*stage, "status", "class"),
         )
+        self.step_seconds = Spread("laneway_step_seconds", "Steps that ended, from the first try on.", stage, _STAGES_S)
         target = ("workflow", "provider", "model")
         self.calls = Count("laneway_calls_total", "Calls to models, by outcome.", (*target, "outcome"))
         self.call_seconds = Spread("laneway_call_seconds", "Calls to models, sent to answered.", target[1:], _CALLS_S)
@@ -111,6 +117,7 @@ class Metrics:
         self.loop_lag = Spread(
             "laneway_event_loop_lag_seconds", "How late the event loop wakes who sleeps.", (), _ANSWERS_S
         )
+        self._step_names: set[tuple[str, str]] = set()
         self._registry = CollectorRegistry()
         for instrument in self.instruments():
             self._registry.register(instrument)
@@ -147,6 +154,13 @@ class Metrics:
         if error_class and code:
             self._failed(workflow, lane, error_class, code, status)
 
+    def stepped(self, workflow: str, record: StepRecord) -> None:
+        """A step was recorded."""
+        step = self._step_name(workflow, record.name)
+        self.steps.add(workflow, step, record.status, record.error.error_class if record.error else "")
+        if record.status is not StepStatus.RETRYING:
+            self.step_seconds.observe((record.ended_at - record.started_at).total_seconds(), workflow, step)
+
     def called(self, workflow: str, calls: Iterable[Call], *, late: bool) -> None:
         """Calls went to the ledger; `late`: the job was no longer their worker's."""
         for call in calls:
@@ -172,6 +186,14 @@ class Metrics:
     def text(self, labels: Mapping[str, str]) -> bytes:
         """Everything in the text format, each sample with these labels before its own."""
         return generate_latest(_Labelled(self._registry, labels))
+
+    def _step_name(self, workflow: str, name: str) -> str:
+        # An author may make names at run time; no more of them than this become labels.
+        if (workflow, name) not in self._step_names:
+            if len(self._step_names) >= _MOST_STEPS:
+                return _OTHER
+            self._step_names.add((workflow, name))
+        return name
 
     def _failed(self, workflow: str, lane: str, error_class: str, code: str, status: Status) -> None:
         # An author may choose a code; a code of the catalogue is one of few.

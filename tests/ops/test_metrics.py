@@ -125,6 +125,24 @@ def test_errors_by_class(stack: Stack, load: Load) -> None:
     }
 
 
+def test_steps_by_how_they_ended(stack: Stack, load: Load) -> None:
+    found = scrape(stack.client)
+    assert found.by("laneway_steps_total", "workflow", "step", "status", "class") == {
+        ("asks", "classify", "succeeded", ""): 4,
+        ("wrong", "fail", "failed", "input"): 2,
+        ("wrong", "fail", "failed", "processing"): 1,
+        ("wrong", "fail", "retrying", "transient"): 2,
+        ("wrong", "fail", "failed", "transient"): 1,
+        ("leaf", "grow", "succeeded", ""): 9,
+        ("leaf", "grow", "failed", "input"): 1,
+        # What lasts is recorded when it begins, too.
+        ("branch", "leaves", "retrying", ""): 1,
+        ("branch", "leaves", "succeeded", ""): 1,
+    }
+    assert found.total("laneway_step_seconds_count") == 4 + 4 + 10 + 1
+    _check_buckets(found, "laneway_step_seconds")
+
+
 def test_money_and_tokens_are_those_of_the_ledger(stack: Stack, load: Load) -> None:
     found, (ledger,) = scrape(stack.client), stack.sql(_LEDGER)
     assert found.by("laneway_calls_total", "workflow", "outcome") == {("asks", "succeeded"): ledger["calls"]}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import httpx
 
 from tests.stack import Stack, until
@@ -62,10 +64,13 @@ def test_alive_and_ready(stack: Stack) -> None:
 
 def test_status(stack: Stack) -> None:
     stack.submit("noop-fast", {"n": 1})
+
+    def interactive() -> dict[str, Any]:
+        return dict({lane["lane"]: lane for lane in stack.client.get("/v1/status").json()["lanes"]}["interactive"])
+
+    until(lambda: interactive()["queued"] >= 1)
+    assert interactive()["oldest_s"] >= 0
     found = stack.client.get("/v1/status").json()
-    lanes = {lane["lane"]: lane for lane in found["lanes"]}
-    assert lanes["interactive"]["queued"] >= 1
-    assert lanes["interactive"]["oldest_s"] >= 0
     assert found["processes"]["serve"] >= 1
     assert found["processes"]["work"] >= 1
     assert found["provider_simulated"] is True
