@@ -12,7 +12,7 @@ from fastapi.telemetry import TelemetryConfig
 
 from app import __version__
 from app.engine.catalogue import Catalogue
-from app.routers import errors, events, health, jobs, openapi, status, workflows
+from app.routers import errors, events, feed, health, jobs, openapi, status, workflows
 from app.routers.requestid import RequestId
 from app.routers.timing import Timed
 from app.settings import Settings
@@ -50,7 +50,7 @@ def create_app(settings: Settings, catalogue: Catalogue) -> FastAPI:
     )
     errors.install(app)
     # Routes are tried in this order: the most called first.
-    for room in (jobs, events, workflows, status, health):
+    for room in (jobs, events, feed, workflows, status, health):
         app.include_router(room.router)
     openapi.install(app, catalogue)
     app.add_middleware(RequestId)

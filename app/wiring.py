@@ -39,6 +39,7 @@ from app.jobs.run import Run, RunParts
 from app.jobs.settle import Settle
 from app.jobs.strays import Strays
 from app.jobs.submit import Submit
+from app.jobs.tail import Tail
 from app.jobs.view import job_view
 from app.jobs.wait import Wait
 from app.jobs.watch import Watch, WatchParts
@@ -56,6 +57,7 @@ from app.store.database import Database, StoreAway, open_database
 from app.store.deliveries import Deliveries
 from app.store.depth import Depth
 from app.store.events import Events
+from app.store.feed import Feed
 from app.store.keys import Keys
 from app.store.leaves import Leaves
 from app.store.places import Places
@@ -98,6 +100,8 @@ class Runtime:
     wait: Wait
     events: Events
     watch: Watch
+    feed: Feed
+    tail: Tail
     control: Control
     latency: Latency
     explain: Explain
@@ -114,6 +118,7 @@ class Runtime:
         self.draining = True
         self.wait.close()
         self.watch.close()
+        self.tail.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +163,7 @@ def _runtime(
     base_url = (settings.http.public_url or "").rstrip("/")
     render = _renderer(base_url)
     ring, wake = Ring(redis), Wake(redis)
-    reads, events, controls = Reads(database), Events(database), Controls(database, render)
+    reads, events, feed, controls = Reads(database), Events(database), Feed(database), Controls(database, render)
     metrics = _metrics(database, clock)
     export = Export(reads, tracing, metrics)
     workers, deliveries = Workers(database, process_id), Deliveries(database, process_id)
@@ -194,6 +199,8 @@ def _runtime(
         wait=Wait(reads, wake, clock),
         events=events,
         watch=Watch(WatchParts(events, reads, wake, clock, base_url), settings.http.heartbeat_s),
+        feed=feed,
+        tail=Tail(feed, clock, base_url, settings.http.heartbeat_s),
         control=Control(controls, ring, wake, export),
         latency=latency,
         explain=Explain(Places(database), latency, overview.look, settings.off_peak_hours, clock),

@@ -77,6 +77,7 @@ LINKS = {
 }
 TAGS = {
     "jobs": "Submit work and follow it.",
+    "events": "What happened to all jobs of a project.",
     "workflows": "What can be submitted.",
     "health": "Whether the service works.",
     "webhooks": "What we send: Standard Webhooks, signed.",
@@ -117,6 +118,11 @@ OPERATIONS: dict[str, Operation] = {
     "jobs.events": Operation(
         {200: Told("Events, oldest first; or a stream of them", "EventPage", samples.EVENT_PAGE, samples.STREAM)},
         ("invalid_cursor", "not_found", "result_expired", "input_invalid", "unknown_field"),
+        headers=("Last-Event-ID",),
+    ),
+    "events.list": Operation(
+        {200: Told("Events, oldest first; or a stream of them", "EventPage", samples.EVENT_PAGE, samples.FEED)},
+        ("invalid_cursor", "input_invalid", "unknown_field"),
         headers=("Last-Event-ID",),
     ),
     "jobs.trace": Operation({200: Told("The timeline", "Timeline", samples.TIMELINE)}, ("not_found", "result_expired")),

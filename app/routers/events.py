@@ -12,8 +12,7 @@ from app.domain.errors import Problem
 from app.jobs.view import event_view, job_view, thin_view
 from app.routers.deps import ReaderDep, RuntimeDep, job_id_of
 from app.routers.headers import last_event_id, wants_stream
-from app.routers.listing import next_link
-from app.routers.reply import json_answer, kept
+from app.routers.reply import event_page, kept
 from app.routers.schemas import EventsQuery
 from app.routers.sse import EventStream
 from app.store.events import JobEvents
@@ -33,7 +32,9 @@ async def get_events(
     found = await _found(runtime, key.project_id, own, after, 0 if streamed else query.limit + 1)
     if streamed:
         return EventStream(runtime.watch.follow(key.project_id, own, after, resumed=known is not None), {})
-    return _page(request, runtime, found, query.limit)
+    job = thin_view(job_view(found.job, runtime.base_url))
+    data = [event_view(event, job) for event in found.events]
+    return event_page(request, job["urls"]["self"] + "/events", data, query.limit)
 
 
 async def place_of(runtime: Runtime, project_id: UUID, job_id: UUID, known: str | None) -> int:
@@ -55,15 +56,3 @@ async def _found(runtime: Runtime, project_id: UUID, job_id: UUID, after: int, l
     found = await runtime.events.of_job(project_id, job_id, after, limit)
     job = kept(runtime, found.job if found else None)
     return JobEvents(job, found.events if found else ())
-
-
-def _page(request: Request, runtime: Runtime, found: JobEvents, limit: int) -> Response:
-    job = thin_view(job_view(found.job, runtime.base_url))
-    data = [event_view(event, job) for event in found.events[:limit]]
-    cursor = data[-1]["id"] if len(found.events) > limit else None
-    link = {}
-    if cursor is not None:
-        given = [(name, value) for name, value in request.query_params.multi_items() if name != "after"]
-        link = {"Link": next_link(f"{job['urls']['self']}/events", given, cursor)}
-    page = {"data": data, "next_cursor": cursor, "has_more": cursor is not None}
-    return json_answer(page, headers={"Cache-Control": "private, no-store", **link})

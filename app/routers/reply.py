@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -14,6 +14,7 @@ from app.domain.errors import Problem
 from app.domain.job import Job
 from app.jobs.view import job_view, summary_view, tag_of
 from app.routers.headers import ANY, known_tags
+from app.routers.listing import next_link
 from app.wiring import Runtime
 
 Found = TypeVar("Found")
@@ -58,6 +59,18 @@ def location(runtime: Runtime, job: Job) -> str:
 def json_answer(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """Any JSON value as an HTTP answer."""
     return Response(canonical.write(value), status, headers, media_type="application/json")
+
+
+def event_page(request: Request, url: str, found: Sequence[dict[str, Any]], limit: int) -> Response:
+    """A page of events; one more than `limit` were looked for."""
+    data = found[:limit]
+    cursor = data[-1]["id"] if len(found) > limit else None
+    link = {}
+    if cursor is not None:
+        given = [(name, value) for name, value in request.query_params.multi_items() if name != "after"]
+        link = {"Link": next_link(url, given, cursor)}
+    page = {"data": data, "next_cursor": cursor, "has_more": cursor is not None}
+    return json_answer(page, headers={"Cache-Control": "private, no-store", **link})
 
 
 def not_modified(request: Request, revision: int, headers: dict[str, str] | None = None) -> Response | None:

@@ -197,8 +197,9 @@ JOB_EVENT: dict[str, Any] = {
     },
 }
 EVENT_PAGE: dict[str, Any] = {"data": [JOB_EVENT], "next_cursor": None, "has_more": False}
+FEED = f"event: job\ndata: {json.dumps(JOB_EVENT)}\nid: {JOB_EVENT['id']}\n\n"
 STREAM = (
-    f"event: job\ndata: {json.dumps(JOB_EVENT)}\nid: {JOB_EVENT['id']}\n\n"
+    f"{FEED}"
     'event: delta\ndata: {"step":"answer","key":null,"text":"It is "}\n\n'
     f"event: end\ndata: {json.dumps(JOB)}\n\n"
 )
