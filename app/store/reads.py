@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
 import asyncpg
@@ -13,16 +13,21 @@ import asyncpg
 from app.domain import ids
 from app.domain.job import Job, Status
 from app.store import rows
+from app.store.coalescer import Coalescer
 from app.store.database import Database
 
+_Whose: TypeAlias = tuple[UUID, UUID]
+"""A project and a job."""
+# Whole jobs in one query: each may carry a payload of megabytes.
+_MOST_TOGETHER = 32
 _ATTEMPTS = "select * from attempts where job_id = any($1::uuid[]) order by epoch"
 _DELIVERY = """case when j.has_webhook then (
     select d.status from deliveries d where d.job_id = j.id order by d.id desc limit 1
 ) end as delivery"""
-_ONE = f"""
+_WANTED = "unnest($1::uuid[], $2::uuid[]) as wanted (project_id, id) join jobs j using (project_id, id)"
+_WHOLE = f"""
 select {rows.JOB_COLUMNS}, i.body as input, o.body as output, {_DELIVERY}
-from jobs j join payloads i on i.id = j.input_id left join payloads o on o.id = j.output_id
-where j.id = $1 and j.project_id = $2
+from {_WANTED} join payloads i on i.id = j.input_id left join payloads o on o.id = j.output_id
 """
 _RECENT = """
 select count(*) as n, percentile_cont(0.5) within group (order by took) as p50,
@@ -35,7 +40,7 @@ from (
 _UNSTARTED = """
 select project_id, count(*) as n from jobs where status in ('queued', 'scheduled', 'waiting') group by project_id
 """
-_HEAD = "select status, revision, expires_at from jobs where id = $1 and project_id = $2"
+_HEADS = f"select j.project_id, j.id, j.status, j.revision, j.expires_at from {_WANTED}"
 _STEPS = """
 select name, key, kind, status, tries, output, error_class, error_code, error_detail, started_at, ended_at, attempt,
     span_id, null as error_step
@@ -100,25 +105,46 @@ class TraceRows:
 
 
 class Reads:
-    """The reading door; every query is scoped to a project."""
+    """The reading door; every query is scoped to a project. Reads of the same moment share a query."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._jobs: Coalescer[_Whose, Job | None] = Coalescer(self._read_jobs, linger_s=0, most=_MOST_TOGETHER)
+        self._heads: Coalescer[_Whose, Head | None] = Coalescer(self._read_heads, linger_s=0)
 
     async def job(self, project_id: UUID, job_id: UUID) -> Job | None:
         """One job with its payloads; None when the project has none of that id."""
-        async with self._database.connection() as connection:
-            row = await connection.fetchrow(_ONE, job_id, project_id)
-            if row is None:
-                return None
-            earlier = await connection.fetch(_ATTEMPTS, [job_id]) if row["epoch"] > 1 else []
-        return rows.job(row, input=row["input"], output=row["output"], earlier=earlier, delivery=row["delivery"])
+        return await self._jobs((project_id, job_id))
 
     async def head(self, project_id: UUID, job_id: UUID) -> Head | None:
         """What a conditional poll needs."""
+        return await self._heads((project_id, job_id))
+
+    async def _read_jobs(self, wanted: Sequence[_Whose]) -> list[Job | None]:
         async with self._database.connection() as connection:
-            row = await connection.fetchrow(_HEAD, job_id, project_id)
-        return Head(Status(row["status"]), row["revision"], row["expires_at"]) if row else None
+            found = await connection.fetch(_WHOLE, *_columns(wanted))
+            again = [row["id"] for row in found if row["epoch"] > 1]
+            earlier = await connection.fetch(_ATTEMPTS, again) if again else []
+        jobs = {
+            (row["project_id"], row["id"]): rows.job(
+                row,
+                input=row["input"],
+                output=row["output"],
+                earlier=_of(row["id"], earlier),
+                delivery=row["delivery"],
+            )
+            for row in found
+        }
+        return [jobs.get(one) for one in wanted]
+
+    async def _read_heads(self, wanted: Sequence[_Whose]) -> list[Head | None]:
+        async with self._database.connection() as connection:
+            found = await connection.fetch(_HEADS, *_columns(wanted))
+        heads = {
+            (row["project_id"], row["id"]): Head(Status(row["status"]), row["revision"], row["expires_at"])
+            for row in found
+        }
+        return [heads.get(one) for one in wanted]
 
     async def recent(self, project_id: UUID, workflow: str) -> Recent | None:
         """What the last 200 jobs tell; None before the first has succeeded."""
@@ -184,3 +210,9 @@ def _where(project_id: UUID, wanted: JobFilter) -> tuple[str, list[object]]:
     for key, value in wanted.metadata:
         terms.append(("j.metadata @> {}::jsonb", rows.json_text({key: value})))
     return " and ".join(term.format(f"${n}") for n, (term, _) in enumerate(terms, 1)), [value for _, value in terms]
+
+
+def _columns(wanted: Sequence[_Whose]) -> tuple[list[UUID], list[UUID]]:
+    """Each job once, by column."""
+    once = list(dict.fromkeys(wanted))
+    return [project_id for project_id, _ in once], [job_id for _, job_id in once]
