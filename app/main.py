@@ -25,7 +25,7 @@ Submit with `POST /v1/workflows/{workflow}/jobs`, then wait (`Prefer: wait=30`),
 (`Accept: text/event-stream`), or be called back (`webhook`).
 Authenticate with `Authorization: Bearer lw_live_...`. Every error is `application/problem+json`."""
 
-_PROBES = frozenset({"/livez", "/readyz"})
+_PROBES = frozenset({"/livez", "/readyz", "/metrics"})
 
 
 def create_app(settings: Settings, catalogue: Catalogue) -> FastAPI:

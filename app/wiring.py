@@ -207,7 +207,7 @@ def _runtime(
         parts=parts,
         overview=overview,
         report=report,
-        scrape=Scrape(overview, parts, report, simulated=settings.simulated),
+        scrape=Scrape(overview, reports, parts, report, simulated=settings.simulated),
         render=render,
         base_url=base_url,
     )

@@ -18,9 +18,6 @@ from app.jobs.view import time_view
 from app.store.places import MOST, Place, Places
 from app.store.reports import ProcessRow
 
-# Slot-seconds of a job where nothing is known of what they take.
-_UNKNOWN_S = 1.0
-
 
 class LanePace(Protocol):
     """What is to be known of a lane: its slots over all workers, and what ended within the last minute."""
@@ -35,6 +32,7 @@ class LanePace(Protocol):
     def in_use(self) -> int: ...
     @property
     def run_s(self) -> float | None: ...
+    def cost_s(self, workflow: str) -> float: ...
     def eta_s(self, jobs: int, run_s: float | None) -> float | None: ...
 
 
@@ -88,7 +86,7 @@ class Explain:
         run_s = lane.run_s
         if run_s is None and (recent := await self._latency.recent(job.project_id, job.workflow)):
             run_s = recent.p50_s
-        ahead = _ahead(place, run_s or _UNKNOWN_S)
+        ahead = _ahead(place, lane.cost_s(job.workflow))
         closed = hours.next_open(now) if hours and place.off_peak and not open_now else None
         paused = f"the lane {job.lane}" if lane.paused else f"the workflow {job.workflow}" if place.paused else None
         stands = paused is not None or closed is not None
@@ -108,13 +106,13 @@ class Explain:
         return Worker(found.host, found.pid, found.alive, found.beat_age_s, steps)
 
 
-def _ahead(place: Place, run_s: float) -> int:
+def _ahead(place: Place, cost_s: float) -> int:
     """How many will be claimed before it: its project's own, and of each rival as many as the tenants' turns give.
 
-    Each rival's jobs count from his virtual time on, the project's from its own, `run_s` each: see store/turn.
+    Each rival's jobs count from his virtual time on, the project's from its own, `cost_s` each: see store/turn.
     """
-    until = place.had + place.own * run_s
-    others = sum(min(rival.count, max(0, ceil((until - rival.had) / run_s))) for rival in place.rivals)
+    until = place.had + place.own * cost_s
+    others = sum(min(rival.count, max(0, ceil((until - rival.had) / cost_s))) for rival in place.rivals)
     return min(place.own + others, MOST + 1)
 
 

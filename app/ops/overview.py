@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from app.domain.clock import Clock
 from app.settings import LANES
@@ -13,12 +15,16 @@ from app.store.reports import ProcessRow, Reports
 
 # Counting takes at most this part of the time: what took 100 ms is not done again for 2 s.
 _DUTY = 1 / 20
-_MINUTE_S = 60.0
+# Slot-seconds of a start, and of a job of which nothing is known: as tenants' turns count them.
+_LEAST_S, _UNKNOWN_S = 0.1, 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class LaneLook:
-    """One lane. `slots`, `in_use`, `ended` (last minute) and `busy_s` (what those took) are sums over live workers."""
+    """One lane. `slots`, `in_use`, `ended` (last minute) and `busy_s` (what those took) are sums over live workers.
+
+    `runs_s` is what a run takes by workflow, as the workers have it on average.
+    """
 
     name: str
     rows: tuple[DepthRow, ...]
@@ -28,6 +34,7 @@ class LaneLook:
     in_use: int
     ended: int
     busy_s: float
+    runs_s: Mapping[str, float]
 
     def count(self, status: str) -> int:
         """Unfinished jobs in that state."""
@@ -49,6 +56,10 @@ class LaneLook:
         going_on = [row.running_s for row in self.rows if row.status == "running" and row.count]
         ended = [self.busy_s / self.ended] if self.ended else []
         return max([*ended, *going_on], default=None)
+
+    def cost_s(self, workflow: str) -> float:
+        """The slot-seconds that a claim of the workflow counts for, about."""
+        return max(_LEAST_S, self.runs_s.get(workflow) or self.run_s or _UNKNOWN_S)
 
     def eta_s(self, jobs: int, run_s: float | None) -> float | None:
         """When a slot is free for the last of so many jobs that take `run_s` each; None: unknown."""
@@ -107,13 +118,17 @@ class Overview:
 
 
 def _lane(name: str, rows: Sequence[DepthRow], paused: bool, workers: Sequence[ProcessRow]) -> LaneLook:
-    serving: list[dict[str, float]] = [
+    serving: list[dict[str, Any]] = [
         worker.facts.get("lanes", {}).get(name, {}) for worker in workers if name in worker.lanes
     ]
 
     def total(fact: str) -> float:
-        return sum(facts.get(fact, 0) for facts in serving)
+        return float(sum(facts.get(fact, 0) for facts in serving))
 
+    runs: defaultdict[str, list[float]] = defaultdict(list)
+    for facts in serving:
+        for workflow, run_s in facts.get("runs_s", {}).items():
+            runs[workflow].append(run_s)
     return LaneLook(
         name,
         tuple(row for row in rows if row.lane == name),
@@ -123,4 +138,5 @@ def _lane(name: str, rows: Sequence[DepthRow], paused: bool, workers: Sequence[P
         int(total("in_use")),
         int(total("ended")),
         total("busy_s"),
+        {workflow: sum(found) / len(found) for workflow, found in runs.items()},
     )

@@ -62,7 +62,8 @@ class Report:
     def _facts(self) -> dict[str, Any]:
         return {"lanes": {lane: self._lane(lane) for lane in self._lanes}, "running": dict(self._running())}
 
-    def _lane(self, lane: str) -> dict[str, float]:
+    def _lane(self, lane: str) -> dict[str, Any]:
         ended, busy_s = self._metrics.last_minute.of(lane)
         slots, in_use = self._metrics.slots.value(lane), self._metrics.slots_in_use.value(lane)
-        return {"slots": slots, "in_use": in_use, "ended": ended, "busy_s": busy_s}
+        runs_s = self._metrics.runs_s(lane)
+        return {"slots": slots, "in_use": in_use, "ended": ended, "busy_s": busy_s, "runs_s": runs_s}

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from prometheus_client import CollectorRegistry, generate_latest
-
 from app import __version__
 from app.ops.overview import Look, Overview
 from app.ops.parts import Parts
 from app.ops.report import Report
 from app.store.database import StoreAway
+from app.store.reports import Reports
 from app.telemetry.instruments import Instrument, Reading
 
 _HEAD = b"# HELP "
@@ -51,17 +50,15 @@ class Fleet:
 
     def text(self) -> bytes:
         """The text format."""
-        registry = CollectorRegistry()
-        for instrument in self.instruments():
-            registry.register(instrument)
-        return generate_latest(registry)
+        return "".join(instrument.text() for instrument in self.instruments()).encode()
 
 
 class Scrape:
     """Makes the answer: the fleet's readings, then every process's own report, live ones and those just ended."""
 
-    def __init__(self, overview: Overview, parts: Parts, report: Report, *, simulated: bool) -> None:
+    def __init__(self, overview: Overview, reports: Reports, parts: Parts, report: Report, *, simulated: bool) -> None:
         self._overview = overview
+        self._reports = reports
         self._parts = parts
         self._report = report
         self._simulated = simulated
@@ -73,12 +70,11 @@ class Scrape:
         for part, state in (await self._parts.reachable()).items():
             fleet.up.put(state == "ok", part)
         try:
-            look = await self._overview.look()
+            fleet.read(await self._overview.look())
+            texts = await self._reports.texts()
         except StoreAway:
             return joined([fleet.text(), self._report.text()])
-        fleet.read(look)
-        gone = [process.metrics for process in look.processes if not process.alive]
-        return joined([fleet.text(), *(process.metrics for process in look.alive)], gone)
+        return joined([fleet.text(), *texts.alive], texts.gone)
 
 
 def joined(texts: Iterable[bytes], gone: Iterable[bytes] = ()) -> bytes:
@@ -86,7 +82,7 @@ def joined(texts: Iterable[bytes], gone: Iterable[bytes] = ()) -> bytes:
     families: dict[bytes, list[bytes]] = {}
     for head, lines in (*_families(texts), *(one for one in _families(gone) if not one[0].endswith(b" gauge\n"))):
         families.setdefault(head, []).append(lines)
-    return b"".join(head + b"".join(lines) for head, lines in families.items() if any(lines))
+    return b"".join(head + b"".join(lines) for head, lines in families.items())
 
 
 def _families(texts: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:

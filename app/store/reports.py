@@ -18,7 +18,7 @@ _ECHO_S = 60
 
 @dataclass(frozen=True, slots=True)
 class ProcessRow:
-    """A process as it stands in the database. `facts` are its own words, `metrics` its Prometheus text."""
+    """A process as it stands in the database; `facts` are its own words."""
 
     id: UUID
     role: str
@@ -29,7 +29,14 @@ class ProcessRow:
     beat_age_s: float
     alive: bool
     facts: dict[str, Any]
-    metrics: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """Prometheus texts: of processes that live, and of those that ended a moment ago."""
+
+    alive: list[bytes]
+    gone: list[bytes]
 
 
 _WRITE = """
@@ -41,9 +48,14 @@ delete from reports r where r.at < clock_timestamp() - interval '{_ECHO_S} s'
     and not exists (select from workers w where w.id = r.process_id and w.gone_at is null)
 """
 _PROCESSES = f"""
-select w.id, w.role, w.host, w.pid, w.lanes, w.started_at, w.gone_at is null as alive, r.metrics, r.facts,
+select w.id, w.role, w.host, w.pid, w.lanes, w.started_at, w.gone_at is null as alive, r.facts,
     extract(epoch from clock_timestamp() - w.beat_at)::float8 as beat_age_s
 from workers w left join reports r on r.process_id = w.id
+where w.gone_at is null or w.gone_at > clock_timestamp() - interval '{_ECHO_S} s'
+order by w.started_at, w.id
+"""
+_TEXTS = f"""
+select w.gone_at is null as alive, r.metrics from workers w join reports r on r.process_id = w.id
 where w.gone_at is null or w.gone_at > clock_timestamp() - interval '{_ECHO_S} s'
 order by w.started_at, w.id
 """
@@ -80,7 +92,15 @@ class Reports:
                 row["beat_age_s"],
                 row["alive"],
                 orjson.loads(row["facts"]) if row["facts"] else {},
-                zlib.decompress(row["metrics"]) if row["metrics"] else b"",
             )
             for row in found
         ]
+
+    async def texts(self) -> Texts:
+        """What the same processes reported of their metrics."""
+        async with self._database.connection() as connection:
+            found = await connection.fetch(_TEXTS)
+        texts = Texts([], [])
+        for row in found:
+            (texts.alive if row["alive"] else texts.gone).append(zlib.decompress(row["metrics"]))
+        return texts

@@ -1,23 +1,32 @@
-"""Instruments of one process: counts, spreads and levels that cost a fifth of a microsecond to use.
+"""Instruments of one process: counts, spreads and levels, and their lines in the text format of Prometheus.
 
-The library's own take a lock and look up their labels at each use. These are used from the event loop alone, so a plain
-dictionary does; the library's registry reads them.
+The library's own take a lock and look up their labels at each use, and need 25 microseconds for a line. These are used
+from the event loop alone, so a plain dictionary does: a fifth of a microsecond for a use, half a one for a line.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from itertools import accumulate
-
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
-from prometheus_client.registry import Collector
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 Labels = tuple[str, ...]
+_ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 
 
-class Instrument(Collector):
+def head(name: str, meaning: str, kind: str) -> str:
+    """The two lines before a family's own."""
+    return f"# HELP {name} {meaning}\n# TYPE {name} {kind}\n"
+
+
+def pairs(labels: Mapping[str, str] | Iterable[tuple[str, str]]) -> str:
+    """Labels as they stand in a line, a comma behind each."""
+    found = labels.items() if isinstance(labels, Mapping) else labels
+    return "".join(f'{name}="{value.translate(_ESCAPES)}",' for name, value in found)
+
+
+class Instrument(ABC):
     """Something with a name, a meaning and labels; a value for each tuple of labels that was ever used."""
 
     kind: str
@@ -26,10 +35,25 @@ class Instrument(Collector):
         self.name = name
         self.meaning = meaning
         self.labels = labels
+        self._shown: dict[Labels, str] = {}
 
-    def describe(self) -> Iterator[Metric]:
-        """Its name, for the registry to refuse a second one."""
-        yield Metric(self.name.removesuffix("_total"), self.meaning, self.kind)
+    def text(self, common: str = "") -> str:
+        """Its lines under their head, `common` labels first in each; nothing while it has no value."""
+        lines = "".join(self._lines(common))
+        return head(self.name, self.meaning, self.kind) + lines if lines else ""
+
+    @abstractmethod
+    def _lines(self, common: str) -> Iterator[str]:
+        """A line for each value."""
+
+    def _pairs(self, labels: Labels) -> str:
+        if labels not in self._shown:
+            self._shown[labels] = pairs(zip(self.labels, labels, strict=True))
+        return self._shown[labels]
+
+    def _plain(self, common: str, values: Iterable[tuple[Labels, float]]) -> Iterator[str]:
+        for labels, value in values:
+            yield f"{self.name}{{{(common + self._pairs(labels))[:-1]}}} {float(value)!r}\n"
 
 
 class Count(Instrument):
@@ -45,12 +69,8 @@ class Count(Instrument):
         """Add `by`, which is not negative."""
         self._values[labels] += by
 
-    def collect(self) -> Iterator[Metric]:
-        """Its values now."""
-        family = CounterMetricFamily(self.name, self.meaning, labels=self.labels)
-        for labels, value in self._values.items():
-            family.add_metric(labels, value)
-        yield family
+    def _lines(self, common: str) -> Iterator[str]:
+        return self._plain(common, self._values.items())
 
 
 class Spread(Instrument):
@@ -61,7 +81,7 @@ class Spread(Instrument):
     def __init__(self, name: str, meaning: str, labels: Labels, bounds: tuple[float, ...]) -> None:
         super().__init__(name, meaning, labels)
         self._bounds = bounds
-        self._names = [*(f"{bound:g}" for bound in bounds), "+Inf"]
+        self._names = [*(str(float(bound)) for bound in bounds), "+Inf"]
         # A number for each bucket, then the sum.
         self._values: defaultdict[Labels, list[float]] = defaultdict(lambda: [0] * (len(bounds) + 1) + [0.0])
 
@@ -71,13 +91,17 @@ class Spread(Instrument):
         values[bisect_left(self._bounds, seconds)] += 1
         values[-1] += seconds
 
-    def collect(self) -> Iterator[Metric]:
-        """Its buckets now."""
-        family = HistogramMetricFamily(self.name, self.meaning, labels=self.labels)
+    def means(self) -> Iterator[tuple[Labels, float]]:
+        """The average under each labels that were ever used."""
+        return ((labels, values[-1] / sum(values[:-1])) for labels, values in self._values.items())
+
+    def _lines(self, common: str) -> Iterator[str]:
         for labels, values in self._values.items():
-            buckets = list(zip(self._names, accumulate(values[:-1]), strict=True))
-            family.add_metric(labels, buckets, values[-1])
-        yield family
+            own, count = common + self._pairs(labels), 0.0
+            for bound, n in zip(self._names, values, strict=False):
+                count += n
+                yield f'{self.name}_bucket{{{own}le="{bound}"}} {count}\n'
+            yield f"{self.name}_count{{{own[:-1]}}} {count}\n{self.name}_sum{{{own[:-1]}}} {values[-1]!r}\n"
 
 
 class Level(Instrument):
@@ -98,12 +122,8 @@ class Level(Instrument):
         ask = self._asked.get(labels)
         return ask() if ask else 0.0
 
-    def collect(self) -> Iterator[Metric]:
-        """Its values now."""
-        family = GaugeMetricFamily(self.name, self.meaning, labels=self.labels)
-        for labels, ask in self._asked.items():
-            family.add_metric(labels, ask())
-        yield family
+    def _lines(self, common: str) -> Iterator[str]:
+        return self._plain(common, ((labels, ask()) for labels, ask in self._asked.items()))
 
 
 class Reading(Instrument):
@@ -119,9 +139,5 @@ class Reading(Instrument):
         """This is the value under these labels."""
         self._values[labels] = value
 
-    def collect(self) -> Iterator[Metric]:
-        """What was put."""
-        family = GaugeMetricFamily(self.name, self.meaning, labels=self.labels)
-        for labels, value in self._values.items():
-            family.add_metric(labels, value)
-        yield family
+    def _lines(self, common: str) -> Iterator[str]:
+        return self._plain(common, self._values.items())

@@ -6,19 +6,17 @@ Labels are names from the catalogue and the configuration, routes and codes, nev
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
-from prometheus_client.core import Metric
-from prometheus_client.registry import Collector
+from prometheus_client import CollectorRegistry, ProcessCollector
 
 from app.domain.call import Call, CallOutcome
 from app.domain.clock import Clock
 from app.domain.errors import CATALOGUE, Failure
 from app.domain.job import Claimed, Reason, Status
 from app.domain.step import StepRecord, StepStatus
-from app.telemetry.instruments import Count, Instrument, Level, Spread
+from app.telemetry.instruments import Count, Instrument, Level, Spread, head, pairs
 
 # From a database's answer to a day's wait.
 _STAGES_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 86400)
@@ -118,10 +116,8 @@ class Metrics:
             "laneway_event_loop_lag_seconds", "How late the event loop wakes who sleeps.", (), _ANSWERS_S
         )
         self._step_names: set[tuple[str, str]] = set()
-        self._registry = CollectorRegistry()
-        for instrument in self.instruments():
-            self._registry.register(instrument)
-        ProcessCollector(registry=self._registry)
+        # Memory, processor time and open files, as the library's users know them.
+        self._process = ProcessCollector(registry=CollectorRegistry())
 
     def instruments(self) -> list[Instrument]:
         """All of them, in the order of the page that tells of them."""
@@ -154,6 +150,12 @@ class Metrics:
         if error_class and code:
             self._failed(workflow, lane, error_class, code, status)
 
+    def runs_s(self, lane: str) -> dict[str, float]:
+        """What a run of each workflow takes in this lane, on average."""
+        return {
+            workflow: mean for (stage, workflow, where), mean in self.stages.means() if stage == "run" and where == lane
+        }
+
     def stepped(self, workflow: str, record: StepRecord) -> None:
         """A step was recorded."""
         step = self._step_name(workflow, record.name)
@@ -185,7 +187,15 @@ class Metrics:
 
     def text(self, labels: Mapping[str, str]) -> bytes:
         """Everything in the text format, each sample with these labels before its own."""
-        return generate_latest(_Labelled(self._registry, labels))
+        common = pairs(labels)
+        own = [instrument.text(common) for instrument in self.instruments()]
+        return "".join([*own, *self._process_text(common)]).encode()
+
+    def _process_text(self, common: str) -> Iterable[str]:
+        for family in self._process.collect():
+            for sample in family.samples:
+                line = f"{sample.name}{{{common[:-1]}}} {sample.value}\n"
+                yield head(sample.name, family.documentation, family.type) + line
 
     def _step_name(self, workflow: str, name: str) -> str:
         # An author may make names at run time; no more of them than this become labels.
@@ -198,18 +208,3 @@ class Metrics:
     def _failed(self, workflow: str, lane: str, error_class: str, code: str, status: Status) -> None:
         # An author may choose a code; a code of the catalogue is one of few.
         self.errors.add(workflow, lane, error_class, code if code in CATALOGUE else _OTHER, status)
-
-
-class _Labelled(CollectorRegistry):
-    """A registry as its process shows it to others."""
-
-    def __init__(self, inner: Collector, labels: Mapping[str, str]) -> None:
-        super().__init__()
-        self._inner = inner
-        self._more = dict(labels)
-
-    def collect(self) -> Iterator[Metric]:
-        """The families, the process's labels on each sample."""
-        for family in self._inner.collect():
-            family.samples = [sample._replace(labels={**self._more, **sample.labels}) for sample in family.samples]
-            yield family

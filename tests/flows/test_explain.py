@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from app.domain import ids
-from tests.stack import KEY, ROOT, Stack, running_stack, until
+from tests.routers.support import Keys
+from tests.stack import KEY, ROOT, Stack, bearer, running_stack, until
 from tests.supervise.embedded import open_folder
 
 _WORKFLOWS = "tests.flows.catalogue,tests.flows.family"
@@ -99,6 +100,28 @@ def test_ahead_follows_the_order_of_claims(stack: Stack, full: list[dict[str, An
     until(lambda: queue(stack, late[4])["slots_in_use"] == 2)
     assert found["eta_s"] > 0
     says(stack, first, rf"queued: none ahead in standard, about {_SECONDS}")
+
+
+def test_other_projects_take_their_turns(stack: Stack) -> None:
+    """Two floods at once: what was said to be ahead is about what was started before."""
+    other = Keys(stack.servers.database_url).mint("jobs:write", project="rivals").text
+    stack.sql("insert into pauses (kind, name) values ('lane', 'standard')")
+    rivals = [
+        stack.client.post("/v1/workflows/noop/jobs", json={"input": {"n": n}}, headers=bearer(other)) for n in range(60)
+    ]
+    assert {answer.status_code for answer in rivals} == {202}
+    own = [stack.submit("noop", {"n": n}) for n in range(40)]
+    asked = [own[n] for n in (5, 15, 25, 35)]
+    said = [queue(stack, job)["ahead"] for job in asked]
+    stack.sql("delete from pauses")
+    for job in own:
+        stack.ended(job["id"])
+    starts = [row["id"] for row in stack.sql("select id from jobs where workflow = 'noop' order by started_at")]
+    first = min(starts.index(ids.read("job", job["id"])) for job in (*own, *(answer.json() for answer in rivals)))
+    real = [starts.index(ids.read("job", job["id"])) - first for job in asked]
+    for expected, found in zip(said, real, strict=True):
+        assert abs(expected - found) <= 4 + 0.1 * found, (said, real)
+    assert said == sorted(said)
 
 
 def test_what_no_claim_takes_is_not_ahead(stack: Stack, full: list[dict[str, Any]]) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
 from app.domain.clock import SYSTEM_CLOCK
 from app.domain.step import StepRecord, StepStatus
 from app.ops.scrape import joined
-from app.telemetry.instruments import Spread
+from app.telemetry.instruments import Count, Spread
 from app.telemetry.metrics import LastMinute, Metrics
 from tests.ops.scraping import read
 
@@ -36,9 +38,19 @@ def test_a_bound_belongs_to_its_bucket() -> None:
     spread = Spread("seconds", "some", ("what",), (0.1, 1))
     for seconds in (-3.0, 0.05, 0.1, 0.11, 1.0, 50.0):
         spread.observe(seconds, "x")
-    (family,) = spread.collect()
-    found = {sample.labels.get("le", sample.name): sample.value for sample in family.samples}
-    assert found == {"0.1": 3, "1": 5, "+Inf": 6, "seconds_count": 6, "seconds_sum": 0.05 + 0.1 + 0.11 + 1.0 + 50.0}
+    found = read(spread.text())
+    assert found.kinds == {"seconds": "histogram"}
+    assert found.by("seconds_bucket", "le", what="x") == {("0.1",): 3, ("1.0",): 5, ("+Inf",): 6}
+    assert found.by("seconds_count") == {(): 6}
+    assert found.by("seconds_sum") == {(): pytest.approx(51.26)}
+    assert list(spread.means()) == [(("x",), pytest.approx(51.26 / 6))]
+
+
+def test_what_was_never_used_says_nothing() -> None:
+    assert Spread("seconds", "some", ("what",), (0.1, 1)).text() == Count("things", "some").text() == ""
+    count = Count("things_total", "some")
+    count.add(by=2.5)
+    assert read(count.text()).samples == {("things_total", frozenset()): 2.5}
 
 
 def test_names_made_at_run_time_are_bounded() -> None:

@@ -204,6 +204,11 @@ def test_spans_hold_none_of_it(exported: Collector, seen: Seen) -> None:
     assert [canary for canary in CANARIES if canary.encode() in exported.raw] == []
 
 
+def test_metrics_hold_none_of_it(stack: Stack, seen: Seen) -> None:
+    until(lambda: 'laneway_jobs_ended_total{lane="standard"' in stack.client.get("/metrics").text)
+    assert leaks(stack.client.get("/metrics").text) == []
+
+
 def test_redis_is_told_none_of_it(seen: Seen) -> None:
     assert leaks(seen.redis) == []
 
