@@ -9,7 +9,7 @@ import typer
 
 # Each name is a module of this package and the function, or group, of that name in it. A process carries only what its
 # own command needs: the supervisor and the simulated provider take a third of an API's memory.
-COMMANDS = ("up", "demo", "serve", "work", "migrate", "simulate", "config", "keys", "jobs")
+COMMANDS = ("up", "demo", "serve", "work", "migrate", "simulate", "config", "keys", "jobs", "verify")
 
 
 def command_line(names: tuple[str, ...] = COMMANDS) -> typer.Typer:

@@ -77,6 +77,20 @@ TRANSITIONS: dict[Verb, tuple[frozenset[Status], frozenset[Status]]] = {
     Verb.RETRY: (frozenset({Status.FAILED, Status.CANCELED, Status.EXPIRED}), frozenset({Status.QUEUED})),
 }
 
+# state -> the reasons that it may have; None is no reason.
+REASONS: dict[Status, frozenset[Reason | None]] = {
+    Status.SCHEDULED: frozenset({Reason.RUN_AT, Reason.OFF_PEAK, Reason.RETRY, Reason.SLEEP}),
+    Status.QUEUED: frozenset({None, Reason.PAUSED, Reason.ORDERING}),
+    Status.RUNNING: frozenset({None}),
+    Status.WAITING: frozenset(
+        {
+            Reason.RATE_LIMIT, Reason.PROVIDER_DOWN, Reason.PROVIDER_AUTH, Reason.BUDGET, Reason.WINDOW,
+            Reason.PROVIDER_BATCH, Reason.CHILDREN, Reason.REVIEW, Reason.SYSTEM,
+        }
+    ),
+    **{status: frozenset({None}) for status in TERMINAL},
+}  # fmt: skip
+
 
 def allowed(verb: Verb, before: Status | None, after: Status) -> bool:
     """Whether the table has this move; `before` is None for a new job."""

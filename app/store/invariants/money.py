@@ -1,0 +1,52 @@
+"""Invariants of money: the ledger agrees with the calls, and a job's usage with the ledger."""
+
+from __future__ import annotations
+
+from app.store.invariants.check import KEPT, Check
+
+_COUNTED = ("input_tokens", "output_tokens", "cached_tokens", "cost_nanos")
+_SAME = ", ".join(f"{{0}}.{name}" for name in ("job_id", "attempt", *_COUNTED))
+# A late call, of an owner that had lost the job, may stand in the job's usage or not; it was paid for either way.
+_SUMS = ", ".join(
+    f"sum({name}) as {name}, sum({name}) filter (where outcome <> 'late') as own_{name}" for name in _COUNTED
+)
+_BETWEEN = " and ".join(
+    f"j.{name} between coalesce(l.own_{name}, 0) and coalesce(l.{name}, 0)" for name in (*_COUNTED, "calls")
+)
+
+MONEY = (
+    Check(
+        "ledger-calls",
+        "each recorded call stands in the ledger as it was; the ledger alone has late ones",
+        "",
+        f"""select coalesce(c.id, l.call_id) from (select * from calls where id >= $2 and job_id >= $1) c
+        full join (select * from ledger where call_id >= $2 and job_id >= $1) l on l.call_id = c.id
+        where l.call_id is null
+            or (c.id is not null and ({_SAME.format("c")}) is distinct from ({_SAME.format("l")}))
+            or (c.id is null and l.outcome <> 'late'
+                and exists (select from jobs j where j.id = l.job_id and {KEPT}))""",
+    ),
+    Check(
+        "usage",
+        "what a job says it used is the sum of its calls in the ledger",
+        "job",
+        f"""select j.id from jobs j left join (
+            select job_id, {_SUMS}, count(*) as calls, count(*) filter (where outcome <> 'late') as own_calls
+            from ledger where call_id >= $2 group by job_id
+        ) l on l.job_id = j.id
+        where j.id >= $1 and j.status <> 'running' and not ({_BETWEEN})""",
+    ),
+    Check(
+        "attempt-costs",
+        "the costs of a job's attempts sum up to the job's",
+        "job",
+        """select j.id from jobs j left join (
+            select job_id, sum(cost_nanos) as cost from attempts
+            where job_id >= $1 and status not in ('parked', 'lost') group by job_id
+        ) a on a.job_id = j.id
+        where j.id >= $1 and j.status <> 'running' and j.cost_nanos <> coalesce(a.cost, 0) + j.attempt_cost_nanos
+            and not exists (
+                select from ledger l where l.job_id = j.id and l.call_id >= $2 and l.outcome = 'late'
+            )""",
+    ),
+)
