@@ -57,6 +57,14 @@ class Metrics:
 
     def __init__(self, clock: Clock) -> None:
         self.last_minute = LastMinute(clock)
+        self._step_names: set[tuple[str, str]] = set()
+        self._of_jobs()
+        self._of_calls()
+        self._of_the_process()
+        # Memory, processor time and open files, as the library's users know them.
+        self._process = ProcessCollector(registry=CollectorRegistry())
+
+    def _of_jobs(self) -> None:
         place = ("workflow", "lane")
         self.submitted = Count(
             "laneway_jobs_submitted_total",
@@ -87,6 +95,8 @@ class Metrics:
             (*stage, "status", "class"),
         )
         self.step_seconds = Spread("laneway_step_seconds", "Steps that ended, from the first try on.", stage, _STAGES_S)
+
+    def _of_calls(self) -> None:
         target = ("workflow", "provider", "model")
         self.calls = Count("laneway_calls_total", "Calls to models, by outcome.", (*target, "outcome"))
         self.call_seconds = Spread("laneway_call_seconds", "Calls to models, sent to answered.", target[1:], _CALLS_S)
@@ -99,6 +109,8 @@ class Metrics:
             "laneway_webhook_attempts_total", "Attempts to deliver a webhook, by outcome.", ("outcome",)
         )
         self.webhook_seconds = Spread("laneway_webhook_seconds", "Attempts to deliver a webhook.", (), _CALLS_S)
+
+    def _of_the_process(self) -> None:
         self.requests = Count("laneway_http_requests_total", "Requests answered.", ("route", "method", "status"))
         self.request_seconds = Spread(
             "laneway_http_request_seconds",
@@ -115,9 +127,6 @@ class Metrics:
         self.loop_lag = Spread(
             "laneway_event_loop_lag_seconds", "How late the event loop wakes who sleeps.", (), _ANSWERS_S
         )
-        self._step_names: set[tuple[str, str]] = set()
-        # Memory, processor time and open files, as the library's users know them.
-        self._process = ProcessCollector(registry=CollectorRegistry())
 
     def instruments(self) -> list[Instrument]:
         """All of them, in the order of the page that tells of them."""
