@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
 from app.bell.answers import Answers
 from app.bell.inbox import Inbox, Note
+from app.bell.recent import Recent
 from app.domain import canonical
 
 DELTA = "laneway:delta"
@@ -27,6 +28,7 @@ class Deltas:
         self._waiting: dict[str, list[Note]] = {}
         self._watchers: dict[str, set[Inbox]] = defaultdict(set)
         self._answers = Answers()
+        self._recent = Recent()
         self._task: asyncio.Task[None] | None = None
         self._in_order = asyncio.Lock()
 
@@ -54,9 +56,11 @@ class Deltas:
                 await self._publish(DELTA, "\n".join(lines))
 
     @contextmanager
-    def watching(self, job_id: UUID) -> Iterator[Inbox]:
-        """An inbox of the job's moves and deltas from now on."""
+    def watching(self, job_id: UUID, *, recent: bool = False) -> Iterator[Inbox]:
+        """An inbox of the job's moves and deltas from now on, or from what was heard `recent`ly."""
         inbox = Inbox()
+        for message in self._recent.of(job_id.hex) if recent else ():
+            _hand_out(message, (inbox,))
         self._watchers[job_id.hex].add(inbox)
         try:
             yield inbox
@@ -69,17 +73,16 @@ class Deltas:
         """Hand a message to the watchers of its jobs."""
         for line in message.split("\n"):
             job_id, _, deltas = line.partition(" ")
-            if inboxes := self._watchers.get(job_id):
-                notes = canonical.load(deltas)
-                size = len(deltas) // len(notes) + _NOTE_BYTES
-                for kind, data in notes:
-                    for inbox in inboxes:
-                        inbox.delta((kind, data), size)
+            self._heard(job_id, deltas)
 
     def moved(self, job_id: str, ended: bool) -> None:
         """Tell the watchers of the job, by its id in hexadecimal, that it moved, and whether it may have ended."""
-        for inbox in self._watchers.get(job_id, ()):
-            inbox.moved(ended)
+        self._heard(job_id, ended)
+
+    def _heard(self, job_id: str, message: str | bool) -> None:
+        self._recent.keep(job_id, message)
+        if inboxes := self._watchers.get(job_id):
+            _hand_out(message, inboxes)
 
     def _put(self, job_id: str, notes: list[Note]) -> None:
         self._waiting.setdefault(job_id, []).extend(notes)
@@ -90,3 +93,16 @@ class Deltas:
         while self._waiting:
             await self.flush()
             await asyncio.sleep(_TOGETHER_S)
+
+
+def _hand_out(message: str | bool, inboxes: Collection[Inbox]) -> None:
+    """Put deltas as they came, or a move, into the inboxes."""
+    if isinstance(message, bool):
+        for inbox in inboxes:
+            inbox.moved(message)
+        return
+    notes = canonical.load(message)
+    size = len(message) // len(notes) + _NOTE_BYTES
+    for kind, data in notes:
+        for inbox in inboxes:
+            inbox.delta((kind, data), size)

@@ -54,9 +54,12 @@ class Wake:
         """Send partial output to who watches the job: a kind and JSON data. Nobody waits for it."""
         self._deltas.send(job_id, kind, data)
 
-    def watching(self, job_id: UUID) -> AbstractContextManager[Inbox]:
-        """An inbox of the job's moves and deltas from now on, in order; only where `start` was told of jobs."""
-        return self._deltas.watching(job_id)
+    def watching(self, job_id: UUID, *, recent: bool = False) -> AbstractContextManager[Inbox]:
+        """An inbox of the job's moves and deltas from now on, in order; only where `start` was told of jobs.
+
+        `recent` begins with what was heard within the last seconds.
+        """
+        return self._deltas.watching(job_id, recent=recent)
 
     def catch_up(self, job_id: UUID) -> None:
         """Ask the worker that runs the job to say again what its streamed answers say so far."""

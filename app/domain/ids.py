@@ -50,6 +50,11 @@ def derived_uuid7(owner: UUID, place: int) -> UUID:
     return UUID(int=owner.int >> 80 << 80 | 0x7 << 76 | counter << 64 | 0b10 << 62 | low)
 
 
+def unix_s(value: UUID) -> float:
+    """When a UUIDv7 was made, in seconds since 1970."""
+    return (value.int >> 80) / 1000
+
+
 def uuid7_floor(unix_ms: int) -> UUID:
     """The smallest id of that millisecond: a bound for partitions and for filters by time."""
     return UUID(int=unix_ms << 80 | 0x7 << 76 | 0b10 << 62)

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from app.bell.inbox import MOVED, Inbox, Note
 from app.bell.wake import Wake
+from app.domain import ids
 from app.domain.clock import Clock
 from app.domain.job import Job, Status
 from app.jobs.partial import Partial
@@ -28,6 +29,8 @@ _JUST_NOW_S = 1.0
 _BEHIND_S = 0.1
 # Nobody asks the worker more often to say again what was missed.
 _AGAIN_S = 0.5
+# So long after its submit all that a job said was heard lately.
+_NEW_S = 1.5
 # Then the client comes again, with a key that is still valid.
 _LONGEST_S = 3600.0
 
@@ -66,7 +69,9 @@ class Watch:
         `resumed`: the client may have partial output from an earlier connection.
         """
         clock = self._parts.clock
-        with self._inbox(job_id) as inbox:
+        # Of a job that is older, the worker knows more than was heard of late.
+        new = not resumed and clock.now().timestamp() - ids.unix_s(job_id) < _NEW_S
+        with self._inbox(job_id, recent=new) as inbox:
             course = _Course(self._parts, project_id, job_id, after, resumed)
             began = spoke = clock.monotonic()
             told = await course.look(sure=False)
@@ -82,8 +87,8 @@ class Watch:
                 told = await course.heard(await inbox.take(until - clock.monotonic()))
 
     @contextmanager
-    def _inbox(self, job_id: UUID) -> Iterator[Inbox]:
-        with self._parts.wake.watching(job_id) as inbox:
+    def _inbox(self, job_id: UUID, *, recent: bool) -> Iterator[Inbox]:
+        with self._parts.wake.watching(job_id, recent=recent) as inbox:
             self._inboxes.add(inbox)
             try:
                 yield inbox

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -13,9 +14,11 @@ from arq.connections import ArqRedis
 from app.bell.answers import MOST_TEXT, Answers
 from app.bell.deltas import DELTA
 from app.bell.inbox import MOST_BYTES, Inbox, Note
+from app.bell.recent import Recent
 from app.bell.redis import open_redis
 from app.bell.wake import Wake
 from app.domain import ids
+from app.engine.virtual import VirtualClock
 
 
 @pytest.fixture
@@ -166,3 +169,35 @@ def test_answers_that_are_too_long_are_not_kept() -> None:
     assert sum(len("".join(texts)) for _, texts in answers._jobs["j"].answers.values()) <= MOST_TEXT + 1
     answers.note("j", "reset", piece("a", 0, "")[1])
     assert len(answers.so_far("j")) == 1
+
+
+async def test_who_begins_just_after_it_began_misses_nothing(redis: ArqRedis, watcher: Wake) -> None:
+    worker, job, other = Wake(redis), ids.uuid7(), ids.uuid7()
+    with watcher.watching(other) as heard:
+        worker.delta(job, "delta", 1)
+        worker.delta(job, "delta", 2)
+        worker.moved([job])
+        await asyncio.sleep(0.1)
+        worker.delta(job, "delta", 3)
+        worker.delta(other, "delta", "now")
+        assert await taken(heard, 1) == [("delta", "now")]
+    early: list[Note] = [("delta", 1), ("delta", 2), ("moved", True), ("delta", 3)]
+    with watcher.watching(job, recent=True) as just_after, watcher.watching(job) as from_now:
+        worker.delta(job, "delta", 4)
+        assert await taken(just_after, 5) == [*early, ("delta", 4)]
+        assert await taken(from_now, 1) == [("delta", 4)]
+    await worker.close()
+
+
+def test_what_was_heard_is_forgotten() -> None:
+    clock = VirtualClock(datetime(2030, 1, 1, tzinfo=UTC))
+    recent = Recent(clock)
+    for n in range(100_000):
+        recent.keep(f"{n % 7}", "x" * 300)
+    kept = sum(len(recent.of(f"{n}")) for n in range(7))
+    assert 4_000_000 / 600 < kept <= 4_000_000 / 500
+    clock.move_to(clock.now() + timedelta(seconds=1))
+    recent.keep("late", True)
+    clock.move_to(clock.now() + timedelta(seconds=1.5))
+    recent.keep("later", False)
+    assert [recent.of(job) for job in ("0", "late", "later")] == [(), (True,), (False,)]

@@ -58,6 +58,7 @@ def test_the_floor_of_a_millisecond_is_below_its_ids() -> None:
     value = ids.uuid7()
     moment = value.int >> 80
     assert ids.uuid7_floor(moment) <= value < ids.uuid7_floor(moment + 1)
+    assert ids.unix_s(value) == moment / 1000
 
 
 @given(JSON)

@@ -99,6 +99,28 @@ def test_pieces_come_while_the_answer_is_written(stack: Stack) -> None:
     assert {(event.data["step"], event.data["key"]) for event in events if event.name == "delta"} == {("say", "long")}
 
 
+def test_short_jobs_are_told_whole_and_at_once(stack: Stack) -> None:
+    """Many are over before their stream begins."""
+    stack.provider.set_answers({"long": LONG, "other": LONG[::-1]})
+
+    def act(_: int) -> None:
+        with submitting(stack, "says-twice", {"items": ["long", "other"]}) as reading:
+            events = list(reading)
+        assert text_of(events) == LONG + LONG[::-1] == events[-1].data["output"]
+        assert [kind for _, kind in durable(events)] == SUCCEEDED
+        assert names(events) == {"job", "delta", "end"}
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(act, range(80)))
+    quick = []
+    for _ in range(15):
+        began = time.monotonic()
+        with submitting(stack, "noop", {"n": 1}) as reading:
+            assert list(reading)[-1].name == "end"
+        quick.append(time.monotonic() - began)
+    assert sorted(quick)[7] < 0.1
+
+
 def test_answers_at_once_are_told_apart(stack: Stack) -> None:
     with submitting(stack, "says-all", {"items": ["long", "other"]}) as reading:
         events = list(reading)
