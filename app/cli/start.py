@@ -26,8 +26,9 @@ def start(role: str) -> tuple[Settings, Catalogue]:
     # What start-up built stays; the collector need not look at it again.
     gc.collect()
     gc.freeze()
-    # What a request or a job makes is freed by its counts; a look at it each 700 objects finds next to nothing.
-    gc.set_threshold(10_000, 20, 50)
+    # What a request or a job makes is freed by its counts. The collector looks whenever so many more objects live than
+    # before: at its own 700 that is often, with hundreds of jobs in flight, and finds next to nothing.
+    gc.set_threshold(50_000, 20, 50)
     return settings, catalogue
 
 
