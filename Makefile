@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-builtin-rules
-.PHONY: help .venv demo demo-llm test test-long lint check bench data lock clean
+.PHONY: help .venv demo demo-llm test test-long faults faults-long lint check bench data lock clean
 
 # The Python that makes the environment: the first of these that is 3.11 or newer.
 PYTHONS ?= python3 python3.11 python3.12 python3.13 python3.14
@@ -18,7 +18,7 @@ INSTALLED := .venv/.installed-$(WANTED)-$(PROJECT)
 PEERS := .venv-bench/.locked-$(shell sha256sum bench/requirements.lock | cut -c1-16)
 
 help: ## list the commands
-	@grep -hE '^[a-z.-]+:.*## ' Makefile | sed -E 's/^([a-z.-]+):.*## /\1\t/' | awk -F'\t' '{ printf "  make %-9s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z.-]+:.*## ' Makefile | sed -E 's/^([a-z.-]+):.*## /\1\t/' | awk -F'\t' '{ printf "  make %-11s %s\n", $$1, $$2 }'
 
 .venv: $(INSTALLED) ## the environment, from requirements.lock with its hashes; nothing to do when it is up to date
 
@@ -35,6 +35,12 @@ test: .venv ## all tests but those that take minutes
 
 test-long: .venv ## the tests that take minutes
 	@$(BIN)/python -m pytest -m slow $(ARGS)
+
+faults: .venv ## fault experiments on real processes, once each, under four minutes: nothing lost, nothing done twice
+	@$(BIN)/python -m tests.faults $(ARGS)
+
+faults-long: .venv $(PEERS) ## all of them with many seeds, and their peers, about an hour; writes docs/faults.md
+	@$(BIN)/python -m tests.faults --long --write $(ARGS)
 
 lint: .venv ## format, lint, types, import contract
 	@failed=0; \

@@ -18,6 +18,7 @@ from app.telemetry.instruments import Instrument
 from app.telemetry.metrics import Metrics
 from bench.page import tables
 from bench.record import load
+from tests.faults.record import page as fault_table
 
 HERE = Path(__file__).parent
 _PART = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -61,6 +62,11 @@ def benchmarks() -> str:
     return tables(load())
 
 
+def faults() -> str:
+    """What `make faults-long` found last."""
+    return fault_table()
+
+
 def fleet_metrics() -> str:
     """What `/metrics` says of the whole service."""
     return _metrics(Fleet().instruments())
@@ -77,6 +83,7 @@ PARTS = {
     "errors": errors,
     "job-errors": job_errors,
     "benchmarks": benchmarks,
+    "faults": faults,
     "fleet-metrics": fleet_metrics,
     "process-metrics": process_metrics,
 }

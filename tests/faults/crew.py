@@ -1,4 +1,4 @@
-"""The processes of the experiments: a shared API and shared workers, kept alive between tests to save their starts."""
+"""The processes of the experiments: a shared API and shared workers, kept alive between them to save their starts."""
 
 from __future__ import annotations
 
@@ -15,18 +15,26 @@ class Crew:
         self._api: Process | None = None
         self._workers: list[Process] = []
         self._own: list[Process] = []
+        self._environment: dict[str, str] = {}
+
+    def use(self, environment: dict[str, str]) -> None:
+        """Settings of everybody from now on; who has others is ended."""
+        if environment != self._environment:
+            self.end_api()
+            self.end_workers()
+            self._environment = dict(environment)
 
     def api(self) -> Process:
         """The shared API; started anew if it was killed."""
         if self._api is None or not alive(self._api):
-            self._api = self._stack.start_api()
+            self._api = self._stack.start_api(**self._environment)
         return self._api
 
     def api_that_dies(self, crash_point: str) -> Process:
         """An API on the stack's port that kills itself at that point, maybe before it was ready."""
         self.end_api()
         words = ["serve", "--port", str(self._stack.port)]
-        environment = {**self._stack.environment, "LANEWAY_CRASH_POINT": crash_point}
+        environment = {**self._stack.environment, **self._environment, "LANEWAY_CRASH_POINT": crash_point}
         process = Process(words, environment, self._stack.folder / f"serve-{len(self._stack.processes)}.log")
         self._stack.processes.append(process)
         return process
@@ -40,23 +48,26 @@ class Crew:
     def workers(self, count: int) -> list[Process]:
         """So many shared workers that serve; the ones that were killed are replaced."""
         self._workers = [worker for worker in self._workers if alive(worker)]
-        self._workers += [self._stack.start_worker() for _ in range(count - len(self._workers))]
+        self._workers += [self._start() for _ in range(count - len(self._workers))]
         for worker in self._workers:
             serving(worker)
         return self._workers[:count]
 
     def shared_worker(self) -> Process:
         """One more shared worker, not yet serving."""
-        self._workers.append(self._stack.start_worker())
+        self._workers.append(self._start())
         return self._workers[-1]
 
     def worker(self, **environment: str) -> Process:
-        """A worker of this test, not yet serving."""
-        self._own.append(self._stack.start_worker(**environment))
+        """A worker of this experiment, not yet serving."""
+        self._own.append(self._start(**environment))
         return self._own[-1]
 
-    def end_of_test(self) -> None:
-        """End what the test started for itself."""
+    def _start(self, **environment: str) -> Process:
+        return self._stack.start_worker(**{**self._environment, **environment})
+
+    def end_own(self) -> None:
+        """End what an experiment started for itself."""
         for process in self._own:
             if alive(process):
                 process.kill()

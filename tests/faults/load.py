@@ -31,6 +31,7 @@ class Shape:
     asking: float = 0.25
     waiting: float = 0.0
     seed: int = 1
+    hooks_proxied: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import Any
 
 from tests.faults import journals
 from tests.faults.crew import Crew
+from tests.faults.doors import Doors, open_doors
 from tests.faults.journals import StepMark, Told
 from tests.faults.load import Load, Shape, draw
 from tests.faults.verdict import ENDS, Seen, Stored, Verdict, judge
@@ -38,6 +39,7 @@ _UNSENT = """
 select count(*) as n from deliveries d join jobs j on j.id = d.job_id
 where j.tags ? $1 and d.status not in ('succeeded', 'dead')
 """
+LEASE_S = 4.0
 _ENDED = ("succeeded", "failed", "canceled", "expired")
 
 
@@ -48,6 +50,7 @@ class Scene:
     name: str
     stack: Stack
     crew: Crew
+    doors: Doors
     felled: set[int] = field(default_factory=set)
 
     @property
@@ -64,7 +67,8 @@ class Scene:
 
     def load(self, shape: Shape, url: str | None = None) -> Load:
         """Clients of that shape, submitting from now on, to the stack's API where no other is named."""
-        wanted = draw(shape, self.name, self.marked, f"{self.stack.hooks.url}/{self.name}")
+        hooks_url = self.doors.hooks_url if shape.hooks_proxied else self.stack.hooks.url
+        wanted = draw(shape, self.name, self.marked, f"{hooks_url}/{self.name}")
         load = Load(url or self.stack.url, bearer(KEY), self.told, wanted)
         load.start()
         return load
@@ -92,6 +96,15 @@ class Scene:
         seen = Seen(journals.told(self.told), self.marks(), hooks, asked)
         return judge(seen, self._stored(), self.felled)
 
+    def repair(self) -> None:
+        """Every part is there again for the next, and what this one started for itself is gone."""
+        self.crew.end_own()
+        self.doors.heal()
+        self.stack.provider.reset_faults()
+        for server in (self.stack.servers.postgres, self.stack.servers.valkey):
+            if server.process is None or server.process.poll() is not None:
+                server.start()
+
     def jobs(self) -> list[dict[str, Any]]:
         """The stored jobs."""
         return self.stack.sql(_JOBS, self.name)
@@ -108,14 +121,30 @@ class Scene:
         return bool(self.stack.sql(statement, self.name, *values)[0]["n"] == 0)
 
 
+class Stage:
+    """Where experiments run: servers, provider and receiver with their journals, proxies before them, and the crew."""
+
+    def __init__(self, stack: Stack, doors: Doors) -> None:
+        self.stack = stack
+        self.doors = doors
+        self.crew = Crew(stack)
+
+    def scene(self, name: str) -> Scene:
+        """For one run, under a name of its own."""
+        return Scene(name, self.stack, self.crew, self.doors)
+
+
 @contextmanager
-def stage() -> Iterator[Stack]:
-    """PostgreSQL, Valkey, provider and receiver, with their journals; who acts is started by the experiments."""
+def stage() -> Iterator[Stage]:
+    """PostgreSQL, Valkey, provider and receiver; who acts is started by the experiments. The lease is the default."""
     with open_folder() as folder:
         journal = ("--journal", str(folder / "provider"), "--fsync")
-        workflows = "tests.flows.catalogue,tests.faults.catalogue"
-        with running_stack(folder, provider=journal, LANEWAY_WORKFLOWS=workflows, LANEWAY_DRAIN_S="1") as stack:
-            yield stack
+        settings = {"LANEWAY_WORKFLOWS": "tests.flows.catalogue,tests.faults.catalogue", "LANEWAY_DRAIN_S": "1"}
+        with (
+            running_stack(folder, provider=journal, LANEWAY_LEASE_S=str(LEASE_S), **settings) as stack,
+            open_doors(stack) as doors,
+        ):
+            yield Stage(stack, doors)
 
 
 def taken_up(marks: list[StepMark], pid: int, at: float) -> list[float]:

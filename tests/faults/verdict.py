@@ -55,6 +55,10 @@ class Verdict:
     def clean(self) -> bool:
         return not (self.lost or self.webhooks or self.doubled)
 
+    def found(self) -> list[str]:
+        """Everything that is wrong."""
+        return [*self.lost, *self.webhooks, *self.doubled]
+
     def explained(self) -> str:
         """The first of each, for a failing test."""
         return "\n".join([*self.lost[:5], *self.webhooks[:5], *self.doubled[:5], str(dict(self.ended))])

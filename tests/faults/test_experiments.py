@@ -1,0 +1,35 @@
+"""A handful of the fault experiments, once each; `make faults` runs more, `make faults-long` all, with many seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+NothingIsLost = Callable[[str], None]
+
+
+def test_killed_workers_jobs_move_on_when_their_lease_runs_out(nothing_is_lost: NothingIsLost) -> None:
+    nothing_is_lost("worker-killed")
+
+
+def test_workers_killed_at_each_point(nothing_is_lost: NothingIsLost) -> None:
+    nothing_is_lost("worker-points")
+
+
+def test_api_killed_around_the_ticket(nothing_is_lost: NothingIsLost) -> None:
+    nothing_is_lost("api-killed")
+
+
+def test_valkey_killed_and_started_empty_under_load(nothing_is_lost: NothingIsLost) -> None:
+    nothing_is_lost("valkey-killed")
+
+
+def test_postgres_killed_under_load(nothing_is_lost: NothingIsLost) -> None:
+    nothing_is_lost("postgres-killed")
+
+
+def test_a_job_that_kills_its_process_every_time(nothing_is_lost: NothingIsLost) -> None:
+    nothing_is_lost("poison")
+
+
+def test_killed_children_are_released_by_their_parent(nothing_is_lost: NothingIsLost) -> None:
+    nothing_is_lost("worker-supervised")
