@@ -31,7 +31,7 @@ with recursive {TURN}, taken as (
         claimed_at = clock_timestamp(), expire_by = null, off_peak = false,
         started_at = coalesce(started_at, clock_timestamp())
     from taken where j.id = taken.id
-    returning j.*, taken.tag, taken.had, taken.own_time, taken.cost,
+    returning j.*, taken.tag, taken.had, taken.own_time, taken.cost, taken.starts,
         j.has_webhook and exists (
             select from job_webhooks w where w.job_id = j.id and '{EventType.JOB_STARTED}' = any(w.events)
         ) and not exists (
@@ -42,7 +42,7 @@ with recursive {TURN}, taken as (
     select e.id, m.project_id, m.id, '{EventType.JOB_STARTED}', m.claimed_at, m.revision
     from (select mine.*, row_number() over () as n from mine) m
     join unnest($15::uuid[]) with ordinality as e (id, n) on e.n = m.n
-    where m.epoch = 1 and not m.to_tell
+    where m.starts and not m.to_tell
 )
 select m.id, m.epoch, m.project_id, m.workflow, m.version, m.lane, m.attempt, m.revision, m.trace_id, m.span_id,
     m.parent_span_id, m.created_at, m.claimed_at, m.finish_by, m.max_cost_nanos, m.test_mode, m.has_webhook,

@@ -91,7 +91,8 @@ seen as (
 ), best as (
     select * from head order by tag, had, due_at, id limit $10
 ), due as (
-    select j.id, best.tag, best.had, best.own_time, best.cost, {SUSPECT} as suspect
+    select j.id, best.tag, best.had, best.own_time, best.cost, {SUSPECT} as suspect,
+        j.started_at is null as starts
     from best join jobs j on j.id = best.id
     where j.lane = $1 and j.{UNCLAIMED} and j.due_at <= now() and (j.expire_by is null or j.expire_by > now())
     order by best.tag, best.had, best.due_at, best.id limit $2 for update of j skip locked
