@@ -32,14 +32,15 @@ IS_UNCLAIMED = f"j.status in {one_of(UNCLAIMED)}"
 # What belongs to a job may be dropped once the job is past its retention.
 KEPT = "(j.ended_at is null or j.expires_at > now())"
 # Since when there is a process that puts things right: each API and worker runs the loops that do, and beats.
-WATCHED_SINCE = """(
+WATCHED_SINCE = """coalesce((
     select min(started_at) from workers where gone_at is null and beat_at > now() - make_interval(secs => 2 * lease_s)
-)"""
+), '-infinity')"""
 
 
 def overdue(moment: str, seconds: str = "$3") -> str:
     """Whether it is longer ago than that, with somebody there all the time who should have seen to it."""
-    return f"greatest({moment}, {WATCHED_SINCE}) < now() - make_interval(secs => {seconds})"
+    late = f"now() - make_interval(secs => {seconds})"
+    return f"{moment} < {late} and {WATCHED_SINCE} < {late}"
 
 
 def lost(owner: str, since: str) -> str:
