@@ -12,7 +12,7 @@ from fastapi.telemetry import TelemetryConfig
 
 from app import __version__
 from app.engine.catalogue import Catalogue
-from app.routers import errors, events, feed, health, jobs, openapi, status, workflows
+from app.routers import dead_letters, errors, events, feed, health, jobs, openapi, operations, status, workflows
 from app.routers.requestid import RequestId
 from app.routers.timing import Timed
 from app.settings import Settings
@@ -50,7 +50,7 @@ def create_app(settings: Settings, catalogue: Catalogue) -> FastAPI:
     )
     errors.install(app)
     # Routes are tried in this order: the most called first.
-    for room in (jobs, events, feed, workflows, status, health):
+    for room in (jobs, events, feed, workflows, dead_letters, operations, status, health):
         app.include_router(room.router)
     openapi.install(app, catalogue)
     app.add_middleware(RequestId)
@@ -92,6 +92,7 @@ async def _background(runtime: Runtime) -> AsyncIterator[None]:
     loops: dict[str, Callable[[], Awaitable[None]]] = {
         "heart": runtime.heart.run,
         "recover": runtime.recover.run,
+        "replay": runtime.replay.run,
         "backlog": runtime.backlog.run,
         "report": runtime.report.run,
         "lag": functools.partial(measure_lag, runtime.clock, runtime.metrics.loop_lag.observe),

@@ -35,6 +35,7 @@ from app.jobs.heart import Heart
 from app.jobs.latency import Latency
 from app.jobs.progress import Progress
 from app.jobs.recover import Recover
+from app.jobs.replay import Replay, bounds
 from app.jobs.run import Run, RunParts
 from app.jobs.settle import Settle
 from app.jobs.strays import Strays
@@ -53,16 +54,19 @@ from app.store.announce import EventRow, RenderBody
 from app.store.children import Children
 from app.store.claims import Claims
 from app.store.controls import Controls
+from app.store.audits import Audits
 from app.store.database import Database, StoreAway, open_database
 from app.store.deliveries import Deliveries
 from app.store.depth import Depth
 from app.store.events import Events
+from app.store.dead_letters import DeadLetters
 from app.store.feed import Feed
 from app.store.keys import Keys
 from app.store.leaves import Leaves
 from app.store.places import Places
 from app.store.reads import Reads
 from app.store.reports import Reports
+from app.store.operations import Operations
 from app.store.steps import Steps
 from app.store.submissions import Submissions
 from app.store.workers import Workers
@@ -99,6 +103,7 @@ class Runtime:
     submit: Submit
     wait: Wait
     events: Events
+    replay: Replay
     watch: Watch
     feed: Feed
     tail: Tail
@@ -184,6 +189,7 @@ def _runtime(
         ring=ring,
         wake=wake,
         tracing=tracing,
+    operations = Operations(database, render, bounds(settings.queue))
         metrics=metrics,
         export=export,
         catalogue=catalogue,
@@ -203,6 +209,7 @@ def _runtime(
         tail=Tail(feed, clock, base_url, settings.http.heartbeat_s),
         control=Control(controls, ring, wake, export),
         latency=latency,
+        replay=Replay(DeadLetters(database), operations, Audits(database), ring, wake, clock, interval_s),
         explain=Explain(Places(database), latency, overview.look, settings.off_peak_hours, clock),
         parts=parts,
         overview=overview,

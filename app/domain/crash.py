@@ -15,6 +15,7 @@ POINTS = (
     "children.started",  # a portion of a job's children is stored, their lane not rung, the next portion not stored
     "step.recorded",  # the record is stored, the next step not begun
     "job.settled",  # the end is stored, nobody was told
+    "replay.portion",  # a portion of a replay is stored, its lanes not rung, the next portion not begun
     "webhook.sent",  # the receiver answered, its answer is not stored
 )
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.routers import samples
+from app.routers import many_samples, samples
 
 _KEYED = ("missing_key", "invalid_key", "scope_missing")
 _ALWAYS = ("internal", "reduced_capacity")
@@ -79,6 +79,8 @@ TAGS = {
     "jobs": "Submit work and follow it.",
     "events": "What happened to all jobs of a project.",
     "workflows": "What can be submitted.",
+    "dead letters": "What failed, by cause, and its replay.",
+    "operations": "Acts upon many jobs, and who did them.",
     "health": "Whether the service works.",
     "webhooks": "What we send: Standard Webhooks, signed.",
 }
@@ -149,6 +151,24 @@ OPERATIONS: dict[str, Operation] = {
     ),
     "workflows.version": Operation(
         {200: Told("The workflow", "Workflow", samples.WORKFLOW)}, ("workflow_not_allowed", "not_found")
+    ),
+    "dead_letters.list": Operation(
+        {200: Told("Causes", "CausePage", many_samples.CAUSE_PAGE)},
+        ("invalid_cursor", "input_invalid", "unknown_field"),
+    ),
+    "dead_letters.replay": Operation(
+        {
+            200: Told("`dry_run`: what would be replayed", "CausePage", many_samples.CAUSE_PAGE),
+            202: Told("Begun", "Operation", many_samples.OPERATION),
+        },
+        ("invalid_header", "workflow_not_allowed", "not_found", "idempotency_key_reused"),
+        ("Replay", many_samples.REPLAY),
+        ("Idempotency-Key",),
+    ),
+    "operations.get": Operation({200: Told("The operation", "Operation", many_samples.COMPLETED)}, ("not_found",)),
+    "audit.list": Operation(
+        {200: Told("A page", "AuditPage", many_samples.AUDIT_PAGE)},
+        ("invalid_cursor", "not_found", "input_invalid", "unknown_field"),
     ),
     "ops.status": Operation({200: Told("The service", "ServiceState", samples.STATUS)}),
     "ops.metrics": Operation({200: Told("The service", "Metrics", samples.METRICS, "text/plain")}),

@@ -38,14 +38,14 @@ def wanted(query: ListQuery, given: Pairs) -> JobFilter:
         error_code=query.error_code,
         error_class=query.error_class,
         disposition=query.disposition,
-        after=_read(query.cursor) if query.cursor is not None else None,
+        after=id_of(query.cursor) if query.cursor is not None else None,
     )
 
 
 def next_page(jobs: Sequence[Job], limit: int) -> tuple[Sequence[Job], str | None]:
     """The page, and the cursor of the next one when a further job was found."""
     page = jobs[:limit]
-    return page, _write(page[-1].id) if len(jobs) > limit else None
+    return page, cursor_of(page[-1].id) if len(jobs) > limit else None
 
 
 def next_link(url: str, given: Pairs, cursor: str) -> str:
@@ -82,11 +82,13 @@ def _pair(name: str, value: str) -> tuple[str, str]:
         raise field_problem(f"/{name[:200]}", detail) from None
 
 
-def _write(after: UUID) -> str:
+def cursor_of(after: UUID) -> str:
+    """The opaque cursor behind this id."""
     return base64.urlsafe_b64encode(after.bytes).decode().rstrip("=")
 
 
-def _read(cursor: str) -> UUID:
+def id_of(cursor: str) -> UUID:
+    """The id of a cursor. Raises Problem `invalid_cursor`."""
     try:
         return UUID(bytes=base64.b64decode(cursor + "==", altchars=b"-_", validate=True))
     except ValueError:

@@ -12,13 +12,13 @@ from pydantic.json_schema import models_json_schema
 from app.domain.errors import CATALOGUE
 from app.domain.event import WEBHOOK_EVENTS
 from app.engine.catalogue import Catalogue
-from app.routers import docs, samples
+from app.routers import docs, many_shapes, samples
 from app.routers.concrete import add_workflow
-from app.routers.schemas import CancelBody, RetryBody, SubmitBody
+from app.routers.schemas import CancelBody, ReplayBody, RetryBody, SubmitBody
 from app.routers.shapes import ANSWERS
 
 _TEMPLATE = "#/components/schemas/{model}"
-_BODIES = {"SubmitBody": "Submit", "RetryBody": "Retry", "CancelBody": "Cancel"}
+_BODIES = {"SubmitBody": "Submit", "RetryBody": "Retry", "CancelBody": "Cancel", "ReplayBody": "Replay"}
 _METHODS = ("get", "post", "put", "patch", "delete")
 _SECURITY = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "`lw_live_...` or `lw_test_...`"},
@@ -63,8 +63,8 @@ def document(plain: dict[str, Any], catalogue: Catalogue) -> dict[str, Any]:
 
 
 def _schemas() -> dict[str, Any]:
-    bodies = [(shape, "validation") for shape in (SubmitBody, RetryBody, CancelBody)]
-    answers = [(shape, "serialization") for shape in ANSWERS]
+    bodies = [(shape, "validation") for shape in (SubmitBody, RetryBody, CancelBody, ReplayBody)]
+    answers = [(shape, "serialization") for shape in (*ANSWERS, *many_shapes.ANSWERS)]
     _, found = models_json_schema([*bodies, *answers], by_alias=True, ref_template=_TEMPLATE)  # type: ignore[list-item]
     schemas = {_BODIES.get(name, name): schema for name, schema in found["$defs"].items()}
     for body, name in _BODIES.items():

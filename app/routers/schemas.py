@@ -124,6 +124,53 @@ class RetryBody(Body):
     version: Annotated[Plain | None, Field(max_length=100)] = None
 
 
+class DeadLettersFilter(Body):
+    """Which failed jobs: all that is named must fit."""
+
+    disposition: Annotated[
+        Literal["dead_letter", "quarantine"],
+        Field(
+            description="`quarantine`: failed for their input; running them again helps once the workflow can read it."
+        ),
+    ] = "dead_letter"
+    workflow: Plain | None = None
+    version: Plain | None = None
+    step: Plain | None = None
+    error_class: ErrorClass | None = None
+    error_code: Plain | None = None
+    tag: Tag | None = None
+    since: Annotated[Moment | None, Field(description="Ended then or later.")] = None
+    until: Annotated[Moment | None, Field(description="Ended before.")] = None
+
+
+class DeadLettersQuery(DeadLettersFilter):
+    """The filter, and the page of causes."""
+
+    limit: Annotated[int, Field(ge=1, le=200)] = 50
+    cursor: Annotated[str | None, Field(description="`next_cursor` of the page before.")] = None
+
+
+class ReplayBody(Body):
+    """What to run again: `ids`, or a `filter` that names something."""
+
+    ids: Annotated[list[Plain] | None, Field(min_length=1, max_length=10_000)] = None
+    filter: DeadLettersFilter | None = None
+    from_: Annotated[Literal["start"] | None, Field(alias="from", description="`start` forgets finished steps.")] = None
+    version: Annotated[
+        Plain | None, Field(max_length=100, description="Run them in this version; the filter names the workflow.")
+    ] = None
+    dry_run: Annotated[bool, Field(strict=True, description="Answer what would be replayed; do nothing.")] = False
+
+
+class AuditQuery(Body):
+    """Which entries of the audit."""
+
+    operation: Annotated[str | None, Field(description="Only those of this operation.")] = None
+    include: Annotated[Literal["jobs"] | None, Field(description="`jobs`: the ids of the jobs too.")] = None
+    limit: Annotated[int, Field(ge=1, le=200)] = 50
+    cursor: Annotated[str | None, Field(description="`next_cursor` of the page before.")] = None
+
+
 class CancelBody(Body):
     """Nothing to say yet."""
 

@@ -50,6 +50,8 @@ class QueueSettings(Group):
     # How often every process rings due work and looks for dead workers.
     ring_interval_s: Annotated[float, Field(gt=0, le=60)] = 1.0
 
+    # Jobs that one transaction of a large replay queues again.
+    portion: Annotated[int, Field(ge=1, le=10_000)] = 2000
 
 class WebhookSettings(Group):
     """Outgoing webhooks."""

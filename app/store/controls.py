@@ -236,7 +236,7 @@ async def queue_again(
     *,
     version: str | None = None,
     from_start: bool = False,
-) -> None:
+) -> list[Moved]:
     """Start ended jobs again, in the caller's transaction, which has locked them."""
     await connection.execute(_KEEP_ATTEMPT, job_ids)
     await connection.execute(_FORGET_ALL if from_start else _FORGET_FAILED, job_ids)
@@ -244,6 +244,7 @@ async def queue_again(
     await families.retried(connection, job_ids, from_start=from_start)
     told = [replace(move, event=EventType.JOB_RETRIED) for move in again]
     await announce(connection, told, SYSTEM_CLOCK.now(), render)
+    return told
 
 
 def moved_of(row: asyncpg.Record) -> Moved:

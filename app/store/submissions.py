@@ -218,14 +218,19 @@ def _lock_number(job: NewJob) -> int:
 async def _insert(connection: Connection, jobs: Sequence[NewJob]) -> set[UUID]:
     """Write them; those that stand behind another of their ordering key."""
     keyed = [(job.project_id, job.ordering_key) for job in jobs if job.ordering_key is not None]
-    if keyed:
-        await connection.execute(_LOCK_LINES, *map(list, zip(*keyed, strict=True)))
+    await lock_lines(connection, keyed)
     await connection.execute(_INSERT, *map(list, zip(*(_columns(job) for job in jobs), strict=True)))
     hooks = [(job.id, job.webhook.url, list(job.webhook.events), job.webhook.secret) for job in jobs if job.webhook]
     if hooks:
         await connection.executemany(_HOOKS, hooks)
     found = await connection.fetch(_BEHIND, [job.id for job in jobs]) if keyed else []
     return {row["id"] for row in found}
+
+
+async def lock_lines(connection: Connection, keyed: Sequence[tuple[UUID, str]]) -> None:
+    """Lock the lines of these ordering keys, each with its project, before any job joins or leaves one."""
+    if keyed:
+        await connection.execute(_LOCK_LINES, *map(list, zip(*keyed, strict=True)))
 
 
 def _columns(job: NewJob) -> tuple[object, ...]:
