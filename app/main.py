@@ -95,6 +95,7 @@ async def _background(runtime: Runtime) -> AsyncIterator[None]:
         "replay": runtime.replay.run,
         "backlog": runtime.backlog.run,
         "report": runtime.report.run,
+        "lookout": runtime.lookout.run,
         "lag": functools.partial(measure_lag, runtime.clock, runtime.metrics.loop_lag.observe),
     }
     tasks = [asyncio.get_running_loop().create_task(keep_running(name, loop)) for name, loop in loops.items()]

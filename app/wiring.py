@@ -10,7 +10,7 @@ from uuid import UUID
 
 from arq.connections import ArqRedis
 
-from app.bell.redis import open_redis
+from app.bell.redis import answer, open_redis
 from app.bell.ring import Ring
 from app.bell.wake import Wake
 from app.clients.dialect import build_clients
@@ -45,30 +45,34 @@ from app.jobs.view import job_view
 from app.jobs.wait import Wait
 from app.jobs.watch import Watch, WatchParts
 from app.ops.access import Access
+from app.ops.configfile import ConfigFile
+from app.ops.lookout import Lookout
 from app.ops.overview import Overview
 from app.ops.parts import Parts
 from app.ops.report import Report
 from app.ops.scrape import Scrape
-from app.settings import Settings
+from app.settings import Settings, refusal
+from app.store.alerts import Alerts
 from app.store.announce import EventRow, RenderBody
+from app.store.audits import Audits
 from app.store.children import Children
 from app.store.claims import Claims
 from app.store.controls import Controls
-from app.store.audits import Audits
 from app.store.database import Database, StoreAway, open_database
+from app.store.dead_letters import DeadLetters
 from app.store.deliveries import Deliveries
 from app.store.depth import Depth
 from app.store.events import Events
-from app.store.dead_letters import DeadLetters
 from app.store.feed import Feed
 from app.store.keys import Keys
 from app.store.leaves import Leaves
+from app.store.operations import Operations
 from app.store.places import Places
 from app.store.reads import Reads
 from app.store.reports import Reports
-from app.store.operations import Operations
 from app.store.steps import Steps
 from app.store.submissions import Submissions
+from app.store.symptoms import Symptoms
 from app.store.workers import Workers
 from app.telemetry.metrics import Metrics
 from app.telemetry.traces import Tracing, open_tracing
@@ -99,11 +103,11 @@ class Runtime:
     controls: Controls
     heart: Heart
     recover: Recover
+    replay: Replay
     backlog: Backlog
     submit: Submit
     wait: Wait
     events: Events
-    replay: Replay
     watch: Watch
     feed: Feed
     tail: Tail
@@ -112,6 +116,7 @@ class Runtime:
     explain: Explain
     parts: Parts
     overview: Overview
+    lookout: Lookout
     report: Report
     scrape: Scrape
     render: RenderBody
@@ -174,12 +179,17 @@ def _runtime(
     workers, deliveries = Workers(database, process_id), Deliveries(database, process_id)
     heart = Heart(workers, clock, role=role, lanes=lanes, lease_s=settings.lease_s)
     cascade = Cascade(Children(database, render), ring, wake, export).once
-    reports, parts = Reports(database), Parts(database=database.ping, redis=redis.ping)
-    report = Report(reports, metrics, process_id, clock, role=role, lanes=lanes)
+    reports, parts = Reports(database), Parts(database=database.ping, redis=lambda: answer(redis))
+    file = ConfigFile(settings.config, refusal)
+    report = Report(reports, metrics, process_id, clock, role=role, lanes=lanes, refusal=lambda: file.refusal)
     overview = Overview(Depth(database), reports, clock)
+    lookout = Lookout(
+        Alerts(database), Symptoms(database), overview, parts, file, settings.off_peak_hours, settings.alerts, clock
+    )
     latency = Latency(reads, clock)
     interval_s = settings.queue.ring_interval_s
     backlog = Backlog(reads, settings.queue, clock)
+    operations = Operations(database, render, bounds(settings.queue))
     return Runtime(
         settings=settings,
         process_id=process_id,
@@ -189,7 +199,6 @@ def _runtime(
         ring=ring,
         wake=wake,
         tracing=tracing,
-    operations = Operations(database, render, bounds(settings.queue))
         metrics=metrics,
         export=export,
         catalogue=catalogue,
@@ -200,6 +209,7 @@ def _runtime(
         controls=controls,
         heart=heart,
         recover=Recover(database, controls, workers, deliveries, ring, wake, heart, export, cascade, clock, interval_s),
+        replay=Replay(DeadLetters(database), operations, Audits(database), ring, wake, clock, interval_s),
         backlog=backlog,
         submit=Submit(Submissions(database), reads, backlog, ring, clock, settings.off_peak_hours, metrics),
         wait=Wait(reads, wake, clock),
@@ -209,12 +219,12 @@ def _runtime(
         tail=Tail(feed, clock, base_url, settings.http.heartbeat_s),
         control=Control(controls, ring, wake, export),
         latency=latency,
-        replay=Replay(DeadLetters(database), operations, Audits(database), ring, wake, clock, interval_s),
         explain=Explain(Places(database), latency, overview.look, settings.off_peak_hours, clock),
         parts=parts,
         overview=overview,
+        lookout=lookout,
         report=report,
-        scrape=Scrape(overview, reports, parts, report, simulated=settings.simulated),
+        scrape=Scrape(overview, reports, parts, report, lookout, simulated=settings.simulated),
         render=render,
         base_url=base_url,
     )

@@ -57,7 +57,7 @@ def _pool(lane: str, runtime: Runtime, parts: WorkerRuntime) -> LanePool:
     pool = LanePool(
         lane, runtime.settings.lane(lane).slots, own, runtime.redis, successor=lambda: runtime.ring.ring(lane)
     )
-    runtime.metrics.slots.watch(lambda: pool.max_jobs, lane)
+    runtime.metrics.slots.watch(lambda: pool.max_jobs if pool.allow_pick_jobs else pool.job_counter, lane)
     runtime.metrics.slots_in_use.watch(lambda: pool.job_counter, lane)
     return pool
 
@@ -75,6 +75,7 @@ async def _serve(runtime: Runtime, parts: WorkerRuntime, pools: Sequence[LanePoo
     others += [_started("replay", runtime.replay.run)]
     lag = functools.partial(measure_lag, runtime.clock, runtime.metrics.loop_lag.observe)
     others += [_started("report", runtime.report.run), _started("lag", lag)]
+    others += [_started("lookout", runtime.lookout.run)]
     log("worker").info("serving", lanes=",".join(pool.lane for pool in pools))
     await stopping.wait()
     log("worker").info("draining")

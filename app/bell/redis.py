@@ -10,6 +10,12 @@ from redis.exceptions import RedisError
 
 SOCKET_TIMEOUT_S = 1.0
 AWAY = (RedisError, OSError, TimeoutError)
+_SIGN, _SIGN_S = "laneway:sign-of-life", 60
+
+
+async def answer(redis: ArqRedis) -> None:
+    """Raises one of AWAY where it can't be written: it is away, frozen, out of memory or read-only."""
+    await redis.set(_SIGN, b"1", ex=_SIGN_S)
 
 
 def open_redis(url: str) -> ArqRedis:

@@ -8,6 +8,7 @@ from typing import Any
 
 from app.bell.redis import AWAY
 from app.store.database import StoreAway
+from app.telemetry.place import kind_of, root_of
 
 _PATIENCE_S = 2.0
 
@@ -20,14 +21,22 @@ class Parts:
 
     async def reachable(self) -> dict[str, str]:
         """`ok` or `away` for each."""
-        found = await asyncio.gather(*(_check(ask) for ask in self._asks.values()))
+        return {part: "ok" if error is None else "away" for part, error in (await self._ask_all()).items()}
+
+    async def away(self) -> dict[str, str]:
+        """The error of each that is away."""
+        return {part: error for part, error in (await self._ask_all()).items() if error is not None}
+
+    async def _ask_all(self) -> dict[str, str | None]:
+        found = await asyncio.gather(*(_error_of(ask) for ask in self._asks.values()))
         return dict(zip(self._asks, found, strict=True))
 
 
-async def _check(ask: Callable[[], Awaitable[Any]]) -> str:
+async def _error_of(ask: Callable[[], Awaitable[Any]]) -> str | None:
+    """The kind of error, None where it answers."""
     try:
         async with asyncio.timeout(_PATIENCE_S):
             await ask()
-    except (StoreAway, *AWAY):
-        return "away"
-    return "ok"
+    except (StoreAway, *AWAY) as error:
+        return kind_of(root_of(error))
+    return None

@@ -24,14 +24,16 @@ class Report:
     """Writes metrics and facts to the store; nothing waits for it, and a store that is away costs a report."""
 
     def __init__(
-        self, reports: Reports, metrics: Metrics, process_id: UUID, clock: Clock, *, role: str, lanes: Sequence[str]
-    ) -> None:
+        self, reports: Reports, metrics: Metrics, process_id: UUID, clock: Clock, *, role: str, lanes: Sequence[str],
+        refusal: Callable[[], str | None],
+    ) -> None:  # fmt: skip
         self._reports = reports
         self._metrics = metrics
         self._process_id = process_id
         self._clock = clock
         self._lanes = lanes
         self._labels = {"role": role, "process": f"{socket.gethostname()}:{os.getpid()}"}
+        self._refusal = refusal
         self._running: Running = dict
         self._forgot_at = float("-inf")
 
@@ -60,7 +62,12 @@ class Report:
             log("report").warning("report failed", error=str(error))
 
     def _facts(self) -> dict[str, Any]:
-        return {"lanes": {lane: self._lane(lane) for lane in self._lanes}, "running": dict(self._running())}
+        return {
+            "lanes": {lane: self._lane(lane) for lane in self._lanes},
+            "running": dict(self._running()),
+            "refused": self._metrics.refused(),
+            "configuration": self._refusal(),
+        }
 
     def _lane(self, lane: str) -> dict[str, Any]:
         ended, busy_s = self._metrics.last_minute.of(lane)

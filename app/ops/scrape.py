@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from app import __version__
+from app.domain.alert import AlertKind
+from app.ops.lookout import Lookout
 from app.ops.overview import Look, Overview
 from app.ops.parts import Parts
 from app.ops.report import Report
@@ -31,6 +34,7 @@ class Fleet:
         self.due = Reading("laneway_lane_due_jobs", "The backlog: unfinished jobs that may start now.", ("lane",))
         self.oldest = Reading("laneway_lane_oldest_seconds", "Age of the oldest that may start.", ("lane",))
         self.paused = Reading("laneway_lane_paused", "1 while the lane is paused.", ("lane",))
+        self.alerts = Reading("laneway_alerts", "Alerts that stand, by kind.", ("kind",))
 
     def instruments(self) -> list[Instrument]:
         """All of them, in the order of the page that tells of them."""
@@ -48,6 +52,12 @@ class Fleet:
             for row in lane.rows:
                 self.jobs.put(row.count, lane.name, row.status, row.reason or "")
 
+    def count(self, alerts: Iterable[AlertKind]) -> None:
+        """Take the kind of each alert that stands."""
+        counts = Counter(alerts)
+        for kind in AlertKind:
+            self.alerts.put(counts[kind], kind)
+
     def text(self) -> bytes:
         """The text format."""
         return "".join(instrument.text() for instrument in self.instruments()).encode()
@@ -56,11 +66,14 @@ class Fleet:
 class Scrape:
     """Makes the answer: the fleet's readings, then every process's own report, live ones and those just ended."""
 
-    def __init__(self, overview: Overview, reports: Reports, parts: Parts, report: Report, *, simulated: bool) -> None:
+    def __init__(
+        self, overview: Overview, reports: Reports, parts: Parts, report: Report, lookout: Lookout, *, simulated: bool
+    ) -> None:
         self._overview = overview
         self._reports = reports
         self._parts = parts
         self._report = report
+        self._lookout = lookout
         self._simulated = simulated
 
     async def text(self) -> bytes:
@@ -71,8 +84,10 @@ class Scrape:
             fleet.up.put(state == "ok", part)
         try:
             fleet.read(await self._overview.look())
+            fleet.count(alert.kind for alert in await self._lookout.standing())
             texts = await self._reports.texts()
         except StoreAway:
+            fleet.count([AlertKind.PART_AWAY] if self._lookout.database_alert else [])
             return joined([fleet.text(), self._report.text()])
         return joined([fleet.text(), *texts.alive], texts.gone)
 

@@ -166,6 +166,15 @@ STATUS: dict[str, Any] = {
             "beat_age_s": 0.4,
         }
     ],
+    "alerts": [
+        {
+            "key": "part_away:lane:bulk",
+            "kind": "part_away",
+            "detail": "jobs are due in bulk, which no worker serves",
+            "since": "2026-01-31T11:00:00.000000Z",
+            "fired_at": "2026-01-31T11:00:03.000000Z",
+        }
+    ],
     "provider_simulated": False,
 }
 METRICS = """# HELP laneway_lane_due_jobs The backlog: unfinished jobs that may start now.

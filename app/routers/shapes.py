@@ -309,6 +309,16 @@ class WorkerState(Answer):
     beat_age_s: float
 
 
+class AlertState(Answer):
+    """An alert that stands: what is wrong since when; it was told of at `fired_at`."""
+
+    key: str
+    kind: str
+    detail: str
+    since: AwareDatetime
+    fired_at: AwareDatetime
+
+
 class ServiceState(Answer):
     """What the service is doing."""
 
@@ -316,6 +326,7 @@ class ServiceState(Answer):
     lanes: list[LaneState]
     processes: dict[str, int]
     workers: list[WorkerState]
+    alerts: list[AlertState]
     provider_simulated: bool
 
 

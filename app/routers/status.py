@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request, Response
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
+from app.domain.alert import Alert
 from app.jobs.view import time_view
 from app.ops.overview import LaneLook
 from app.routers.deps import RuntimeDep, needs, runtime_of
@@ -36,6 +37,7 @@ async def status(runtime: RuntimeDep) -> Response:
         "lanes": [_lane(lane) for lane in look.lanes],
         "processes": {role: look.count(role) for role in ("serve", "work")},
         "workers": [_worker(process) for process in look.alive if process.role == "work"],
+        "alerts": [_alert(alert) for alert in await runtime.lookout.standing()],
         "provider_simulated": runtime.settings.simulated,
     }
     return json_answer(found, headers=_UNKEPT)
@@ -64,6 +66,16 @@ def _lane(lane: LaneLook) -> dict[str, Any]:
         "workers": lane.workers,
         "slots": lane.slots,
         "slots_in_use": lane.in_use,
+    }
+
+
+def _alert(alert: Alert) -> dict[str, Any]:
+    return {
+        "key": alert.key,
+        "kind": alert.kind,
+        "detail": alert.detail,
+        "since": time_view(alert.since),
+        "fired_at": time_view(alert.fired_at),
     }
 
 

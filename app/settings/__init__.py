@@ -1,6 +1,7 @@
 """Settings: frozen groups, read once from the environment and `laneway.toml`; the only reader of the environment."""
 
-from app.settings.load import ConfigurationError, child_environment, load_settings
+from app.settings.alerts import AlertSettings
+from app.settings.load import ConfigurationError, child_environment, load_settings, refusal
 from app.settings.providers import (
     LadderTarget,
     ModelAlias,
@@ -22,6 +23,7 @@ from app.settings.settings import (
 
 __all__ = [
     "LANES",
+    "AlertSettings",
     "ConfigurationError",
     "GatewaySettings",
     "HttpSettings",
@@ -38,4 +40,5 @@ __all__ = [
     "child_environment",
     "load_settings",
     "masked",
+    "refusal",
 ]

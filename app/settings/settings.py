@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.domain.duration import seconds
 from app.domain.hours import Hours, hours
+from app.settings.alerts import AlertSettings
 from app.settings.providers import (
     BudgetSettings,
     Group,
@@ -49,9 +50,9 @@ class QueueSettings(Group):
     max_unstarted_per_project: Annotated[int, Field(ge=1)] = 1_000_000
     # How often every process rings due work and looks for dead workers.
     ring_interval_s: Annotated[float, Field(gt=0, le=60)] = 1.0
-
     # Jobs that one transaction of a large replay queues again.
     portion: Annotated[int, Field(ge=1, le=10_000)] = 2000
+
 
 class WebhookSettings(Group):
     """Outgoing webhooks."""
@@ -151,6 +152,7 @@ class Settings(BaseSettings):
     http: HttpSettings = HttpSettings()
     queue: QueueSettings = QueueSettings()
     webhooks: WebhookSettings = WebhookSettings()
+    alerts: AlertSettings = AlertSettings()
     gateway: GatewaySettings = GatewaySettings()
     telemetry: TelemetrySettings = TelemetrySettings()
     lanes: dict[str, LaneSettings] = {}

@@ -24,6 +24,7 @@ _CALLS_S = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 _ANSWERS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 _NANOS = 1e9
 _OTHER = "other"
+_REFUSED = "provider_auth"
 _MOST_STEPS = 500
 _MINUTE_S = 60
 
@@ -57,6 +58,8 @@ class Metrics:
 
     def __init__(self, clock: Clock) -> None:
         self.last_minute = LastMinute(clock)
+        self._clock = clock
+        self._refused_at: dict[str, float] = {}
         self._step_names: set[tuple[str, str]] = set()
         self._of_jobs()
         self._of_calls()
@@ -183,6 +186,13 @@ class Metrics:
             self.tokens.add(workflow, call.provider, call.model, "output", by=call.output_tokens)
             self.tokens.add(workflow, call.provider, call.model, "cached", by=call.cached_tokens)
             self.cost.add(workflow, call.provider, call.model, by=call.cost_nanos / _NANOS)
+            if call.error_code == _REFUSED:
+                self._refused_at[call.provider] = self._clock.monotonic()
+
+    def refused(self) -> list[str]:
+        """The providers that refused our credential within the last minute."""
+        since = self._clock.monotonic() - _MINUTE_S
+        return sorted(provider for provider, at in self._refused_at.items() if at > since)
 
     def sent(self, outcome: str, seconds: float) -> None:
         """An attempt to deliver a webhook is over."""
