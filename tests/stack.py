@@ -10,17 +10,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import httpx
 
+from app.store.database import StoreAway
 from app.store.migrate import migrate
 from tests.clients.receiver import Hooks, receiver
 from tests.loadtest.provider_process import ProviderProcess, running_provider
 from tests.supervise.embedded import Embedded, embedded
+from tests.verified import broken
 
 ROOT = Path(__file__).resolve().parents[1]
 KEY = "lw_live_" + "t3st" * 8
@@ -126,6 +128,12 @@ class Stack:
         """Rows straight from the database."""
         return asyncio.run(_fetch(self.servers.database_url, statement, values))
 
+    def verify(self) -> None:
+        """Assert that every invariant holds in the database, if it is there."""
+        with suppress(StoreAway):
+            found = asyncio.run(broken(self.servers.database_url))
+            assert not found, "\n".join(found)
+
     def close(self) -> None:
         """End every process that was started."""
         self.client.close()
@@ -159,6 +167,7 @@ def running_stack(folder: Path, *, provider: tuple[str, ...] = (), **environment
         made = Stack(servers, running, hooks, folder, environment)
         stack.callback(made.close)
         yield made
+        made.verify()
 
 
 def bearer(key: str) -> dict[str, str]:

@@ -19,6 +19,10 @@ _STARTS = """
 select id, lane, status, priority, tags->>1 as name, created_at, started_at, ordering_place
 from jobs where tags ? $1 and started_at is not null order by started_at
 """
+_FORGET = """
+truncate jobs, payloads, steps, attempts, calls, ledger, events, idempotency, ordering_lines, tenants, deliveries,
+    delivery_attempts, job_webhooks
+"""
 _LEFT = "select count(*) as n from jobs where tags ? $1 and ended_at is null"
 
 
@@ -108,7 +112,7 @@ class Lanes:
         for process in self.workers:
             if process.process.poll() is None:
                 process.kill()
-        self.stack.sql("truncate jobs, ordering_lines, tenants, deliveries")
+        self.stack.sql(_FORGET)
 
 
 async def _submit_all(url: str, key: str, bodies: Sequence[dict[str, Any]], clients: int) -> list[Told]:

@@ -133,6 +133,7 @@ def test_nothing_is_skipped_by_who_reads_while_others_write(stack: Stack, own: h
     found = page(own, after=known)["data"]
     assert found[0]["id"] == ids.show("evt", late)
     assert [event["type"] for event in found[1:]] == SUCCEEDED
+    stack.sql("delete from events where id = $1", late)
 
 
 @pytest.mark.parametrize("accept", ["application/json", STREAM])
