@@ -29,6 +29,11 @@ AWAY = (
 )
 
 
+_AT_WORK = "select pid from pg_stat_activity where pid = any($1::int[]) and state = 'active'"
+# Who has held a connection for this long may be waiting for an answer that never comes.
+_HANGING_S = 1.0
+
+
 class StoreAway(Exception):
     """The database cannot be reached; what was in flight may or may not be stored."""
 
@@ -39,13 +44,18 @@ class Database:
     def __init__(self, pool: asyncpg.Pool[asyncpg.Record], url: str) -> None:
         self._pool = pool
         self._url = url
+        self._held: dict[Connection, float] = {}
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         """A connection in autocommit: each statement is its own transaction."""
         try:
             async with self._pool.acquire(timeout=10) as connection:
-                yield connection
+                self._held[connection] = asyncio.get_running_loop().time()
+                try:
+                    yield connection
+                finally:
+                    del self._held[connection]
         except AWAY as error:
             raise StoreAway(f"{type(error).__name__}: {error}"[:300]) from error
 
@@ -76,6 +86,19 @@ class Database:
             return await asyncpg.connect(self._url, timeout=2, command_timeout=2)
         except AWAY as error:
             raise StoreAway(f"{type(error).__name__}: {error}"[:300]) from error
+
+    async def drop_hanging(self, own: Connection) -> None:
+        """Drop the connections on which somebody waits while, as `own` tells, the server does nothing for him.
+
+        Whoever waits there gets StoreAway now, not after half a minute; idle ones are replaced at their next use.
+        """
+        now = asyncio.get_running_loop().time()
+        waiting = [held for held, since in self._held.items() if now - since > _HANGING_S]
+        at_work = {row["pid"] for row in await own.fetch(_AT_WORK, [held.get_server_pid() for held in waiting])}
+        for held in waiting:
+            if held in self._held and held.get_server_pid() not in at_work:
+                held.terminate()
+        await self._pool.expire_connections()
 
     async def ping(self) -> None:
         """One round trip."""

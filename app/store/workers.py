@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 import asyncpg
@@ -23,11 +24,13 @@ _REGISTER = """
 insert into workers (id, role, host, pid, lanes, lease_s) values ($1, $2, $3, $4, $5, $6)
 on conflict (id) do update set beat_at = clock_timestamp(), gone_at = null
 """
-_BEAT = "update workers set beat_at = clock_timestamp() where id = $1 and gone_at is null returning id"
+_BEAT = "update workers set beat_at = clock_timestamp() where id = $1 and gone_at is null returning beat_at"
 _CANCELED = "select id from jobs where worker_id = $1 and status = 'running' and cancel_requested"
+# It may have waited for a lock, or been held by the network: who looks must be fresh when it runs, not when he asked.
 _LATE = """
 update workers set gone_at = clock_timestamp()
 where gone_at is null and beat_at < clock_timestamp() - make_interval(secs => lease_s) and id <> $1
+    and $2 > clock_timestamp() - make_interval(secs => lease_s * 2 / 3)
 returning id
 """
 _GONE = "update workers set gone_at = coalesce(gone_at, clock_timestamp()) where id = $1"
@@ -46,29 +49,36 @@ class Workers:
 
     def __init__(self, database: Database, process_id: UUID) -> None:
         self._database = database
-        self._id = process_id
+        self.id = process_id
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
+        self._beat_at: datetime | None = None
 
     async def register(self, role: str, host: str, pid: int, lanes: Sequence[str], lease_s: float) -> None:
         """Make this process known. Raises StoreAway."""
         async with self._database.connection() as connection:
-            await connection.execute(_REGISTER, self._id, role, host, pid, list(lanes), lease_s)
+            await connection.execute(_REGISTER, self.id, role, host, pid, list(lanes), lease_s)
 
     async def beat(self) -> Beat:
-        """Renew the lease. Raises StoreAway."""
+        """Renew the lease. Raises StoreAway.
+
+        Where that took a new connection, others may hang as the one before did: those are dropped.
+        """
         try:
-            connection = await self._own()
-            alive = await connection.fetchval(_BEAT, self._id)
-            canceled = await connection.fetch(_CANCELED, self._id)
+            connection, new = await self._own()
+            beat_at = await connection.fetchval(_BEAT, self.id)
+            canceled = await connection.fetch(_CANCELED, self.id)
+            if new and self._beat_at is not None:
+                await self._database.drop_hanging(connection)
         except AWAY as error:
             await self._drop()
             raise StoreAway(str(error)[:300]) from error
-        return Beat(alive is not None, tuple(row["id"] for row in canceled))
+        self._beat_at = beat_at or self._beat_at
+        return Beat(beat_at is not None, tuple(row["id"] for row in canceled))
 
     async def give_up_late(self) -> None:
-        """Declare dead whoever missed his lease."""
+        """Declare dead whoever missed his lease, by the proof of this process's own last beat."""
         async with self._database.connection() as connection:
-            await connection.execute(_LATE, self._id)
+            await connection.execute(_LATE, self.id, self._beat_at)
 
     async def orphaned(self) -> list[UUID]:
         """Dead processes that still own jobs."""
@@ -89,10 +99,12 @@ class Workers:
         """Close the heartbeat's connection."""
         await self._drop()
 
-    async def _own(self) -> asyncpg.Connection[asyncpg.Record]:
-        if self._connection is None or self._connection.is_closed():
-            self._connection = await self._database.own_connection()
-        return self._connection
+    async def _own(self) -> tuple[asyncpg.Connection[asyncpg.Record], bool]:
+        """The heartbeat's connection, and whether it is a new one."""
+        if self._connection is not None and not self._connection.is_closed():
+            return self._connection, False
+        self._connection = await self._database.own_connection()
+        return self._connection, True
 
     async def _drop(self) -> None:
         connection, self._connection = self._connection, None

@@ -26,7 +26,8 @@ class StepMark:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """One answer to a submit: the job's id and status, or None and what went wrong. `key` is the Idempotency-Key."""
+    """One answer to a submit: the job's id and status, or None and what went wrong; `key` is the
+    Idempotency-Key; `waits`: the answer was to come at the job's end."""
 
     asked_at: float
     at: float
@@ -34,6 +35,7 @@ class Told:
     id: str | None
     status: int | None
     error: str | None = None
+    waits: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ import httpx
 
 from tests.faults.journals import Told, append
 
-_PATIENCE_S = 40.0
+_PATIENCE_S = 100.0
 _ACCEPTED = (201, 202)
 # Every so many submits are sent once more when all is over: their keys must give the same jobs.
 _REPEATED = 5
@@ -108,12 +108,14 @@ class Load:
         try:
             answer = await http.post("/v1/workflows/trail/jobs", json=wanted.body, headers=headers)
         except httpx.TransportError as error:
-            append(self._journal, Told(asked_at, time.time(), wanted.key, None, None, type(error).__name__))
+            append(
+                self._journal, Told(asked_at, time.time(), wanted.key, None, None, type(error).__name__, wanted.waits)
+            )
             return False
         accepted = answer.status_code in _ACCEPTED
         assert accepted or answer.status_code >= 500, answer.text
         told, code = (answer.json()["id"], None) if accepted else (None, answer.json()["code"])
-        append(self._journal, Told(asked_at, time.time(), wanted.key, told, answer.status_code, code))
+        append(self._journal, Told(asked_at, time.time(), wanted.key, told, answer.status_code, code, wanted.waits))
         return accepted
 
 

@@ -12,6 +12,25 @@ _TAKEN_UP = "kill to the job's next step"
 _TO_START = "submit to start"
 _LOST_HOST_S = 6.0
 
+
+def _valkey(title: str, how: valkey.Hurt, seconds: float, *, proxied: bool = False) -> Experiment:
+    """Calls are bounded, work starts meanwhile, and all is well soon after."""
+    lines = (
+        Line(f"{title}: submits meanwhile", "submit to answer", 2.0, "arq exits, hangs or stalls"),
+        Line(f"{title}: work meanwhile", _TO_START),
+        Line(f"{title}: work after its return", _TO_START, 2.0),
+    )
+    return Experiment(partial(valkey.hurt, how, seconds), lines, proxied)
+
+
+def _postgres(title: str, peer: str = "-") -> tuple[Line, ...]:
+    """Work goes on soon after."""
+    return (
+        Line(title, "return to the first end of a step", 3.0, peer),
+        Line(f"{title}: submitted within 0.5 s after", _TO_START, 3.0, peer),
+    )
+
+
 SUITE: dict[str, Experiment] = {
     "worker-killed": Experiment(
         workers.killed,
@@ -62,19 +81,46 @@ SUITE: dict[str, Experiment] = {
     "valkey-killed": Experiment(
         valkey.killed, (Line(f"Redis kill -9, started empty, x{valkey.KILLS}", _TO_START, 4.0, "arq lost 14 %"),)
     ),
-    "valkey-away": Experiment(
-        partial(valkey.away, 4.0),
-        (
-            Line("Redis down for 4 s, meanwhile", _TO_START, None, "arq exits, hangs or stalls"),
-            Line("Redis down for 4 s, after its return", _TO_START, 2.0),
-        ),
-    ),
+    "valkey-away": _valkey("Redis down for 4 s", valkey.away, 4.0),
+    "valkey-stopped": _valkey("Redis frozen (SIGSTOP) for 4 s", valkey.stopped, 4.0),
+    "valkey-frozen": _valkey("Redis frozen by the network for 4 s", valkey.frozen, 4.0, proxied=True),
+    "valkey-half-open": _valkey("connections to Redis half open", valkey.half_open, 4.0, proxied=True),
+    "valkey-full": _valkey("Redis out of memory for 4 s", valkey.full, 4.0),
+    "valkey-read-only": _valkey("Redis read-only for 4 s", valkey.read_only, 4.0),
+    "valkey-away-long": _valkey("Redis down for 5 minutes", valkey.away, 300.0),
     "postgres-killed": Experiment(
-        partial(postgres.killed, 3, (0.7, 1.2)),
-        (
-            Line("PostgreSQL kill -9 and restart x3, a second apart", "return to the first end of a step", 3.0),
-            Line("the same, submitted within 0.5 s after", _TO_START, 3.0),
-        ),
+        partial(postgres.restarted, 3, (0.7, 1.2)), _postgres("PostgreSQL kill -9 and restart x3, a second apart")
+    ),
+    "postgres-restarted": Experiment(
+        partial(postgres.restarted, 6, (5.0, 20.0)),
+        _postgres("PostgreSQL restarted every 5 to 20 s, x6", peer="DBOS's chaos suite"),
+    ),
+    "postgres-locked": Experiment(
+        partial(postgres.hurt, postgres.locked, 5.0), _postgres("tables of the database locked for 5 s")
+    ),
+    "postgres-frozen": Experiment(
+        partial(postgres.hurt, postgres.frozen, 9.0), _postgres("database frozen by the network for 9 s"), proxied=True
+    ),
+    "postgres-refused": Experiment(
+        partial(postgres.hurt, postgres.refused, 4.0), _postgres("database refuses connections for 4 s"), proxied=True
+    ),
+    "postgres-half-open": Experiment(
+        partial(postgres.hurt, postgres.half_open, 0.0), _postgres("connections to the database half open"),
+        proxied=True,
+    ),
+    "postgres-exhausted": Experiment(
+        partial(postgres.hurt, postgres.exhausted, 5.0), _postgres("all connections of the server taken for 5 s"),
+        proxied=True,
+    ),
+    "postgres-exhausted-long": Experiment(
+        partial(postgres.hurt, postgres.exhausted, 60.0), _postgres("all connections of the server taken for 60 s"),
+        proxied=True,
+    ),
+    "partitioned": Experiment(
+        partial(postgres.partitioned, 2 * LEASE_S + 0.5),
+        (Line(
+            "one worker cut off from the database for two leases", "cut to the job's next step elsewhere", _LOST_HOST_S
+        ),),
     ),
     "rolling": Experiment(
         restarts.each_worker_once,
