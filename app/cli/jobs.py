@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from app.cli.case import write_test
 from app.cli.client import URL, Key, Url, call
 from app.cli.dead import dead, replay
 from app.cli.draw import draw_timeline
@@ -14,6 +15,7 @@ from app.cli.draw import draw_timeline
 jobs = typer.Typer(name="jobs", help="Jobs, over the API.", no_args_is_help=True)
 jobs.command()(dead)
 jobs.command()(replay)
+jobs.command(name="test")(write_test)
 JobId = Annotated[str, typer.Argument(help="job_...")]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 from uuid import UUID
@@ -34,8 +35,8 @@ class Journal(Protocol):
 class _Shelf:
     """What outlives an owner."""
 
-    job_id: UUID = field(default_factory=ids.uuid7)
-    records: dict[tuple[str, str], StepRecord] = field(default_factory=dict)
+    job_id: UUID
+    records: dict[tuple[str, str], StepRecord]
     calls: dict[UUID, Call] = field(default_factory=dict)
     epoch: int = 0
 
@@ -43,8 +44,8 @@ class _Shelf:
 class MemoryJournal:
     """Records in memory. `take_over` gives the next owner's journal over the same records, as after a crash."""
 
-    def __init__(self) -> None:
-        self._shelf = _Shelf()
+    def __init__(self, job_id: UUID | None = None, records: Iterable[StepRecord] = ()) -> None:
+        self._shelf = _Shelf(job_id or ids.uuid7(), {record.identity: record for record in records})
         self._epoch = 0
 
     @property

@@ -61,9 +61,7 @@ async def run(
     `workflows` are those it spawns by name. `deltas` gets what streaming clients would: (kind, data).
     Raises JobFailed, MissingReply, and ValidationError for a mapping that the API would refuse.
     """
-    refuse_unbuilt(workflow.fn)
-    clock = VirtualClock(at or _START)
-    house = _House(ScriptedGateway(replies or {}, clock), clock, Catalogue([workflow, *workflows]), deltas)
+    house = house_of(workflow, replies or {}, at or _START, workflows, deltas)
     outcome = await house.to_the_end(workflow, _stored(workflow, input), journal)
     if isinstance(outcome, Failed):
         raise JobFailed(outcome.failure)
@@ -71,7 +69,7 @@ async def run(
 
 
 @dataclass(frozen=True, slots=True)
-class _House:
+class House:
     """What the jobs of one test share."""
 
     gateway: ScriptedGateway
@@ -118,6 +116,19 @@ class _House:
             on_delta=None if deltas is None else lambda kind, data: deltas.append((kind, data)),
             test_mode=True,
         )
+
+
+def house_of(
+    workflow: Workflow[Any, Any],
+    replies: Replies,
+    at: datetime,
+    workflows: Sequence[Workflow[Any, Any]] = (),
+    deltas: list[tuple[str, Any]] | None = None,
+) -> House:
+    """A house for this workflow and those that it spawns by name, where it is `at`."""
+    refuse_unbuilt(workflow.fn)
+    clock = VirtualClock(at)
+    return House(ScriptedGateway(replies, clock), clock, Catalogue([workflow, *workflows]), deltas)
 
 
 def _stored(workflow: Workflow[I, O], payload: I | Mapping[str, Any]) -> bytes:

@@ -42,8 +42,8 @@ select project_id, count(*) as n from jobs where status in ('queued', 'scheduled
 """
 _HEADS = f"select j.project_id, j.id, j.status, j.revision, j.expires_at from {_WANTED}"
 _STEPS = """
-select name, key, kind, status, tries, output, error_class, error_code, error_detail, started_at, ended_at, attempt,
-    span_id, null as error_step
+select name, key, kind, status, tries, args_digest, output, error_class, error_code, error_detail, started_at, ended_at,
+    attempt, span_id, null as error_step
 from steps where job_id = $1 order by started_at
 """
 _CALLS = "select * from calls where job_id = $1 order by started_at"
