@@ -38,18 +38,17 @@ def resolves(stack: Stack, key: str, timeout_s: float = 20) -> None:
     until(lambda: key not in standing(stack), timeout_s)
 
 
-def told(stack: Stack) -> Counter[tuple[str, str]]:
+def told(*stacks: Stack) -> Counter[tuple[str, str]]:
     """How often each event of each key stands in the logs of all processes."""
-    lines = [line for process in stack.processes for line in process.log.read_text().splitlines()]
+    processes = [process for stack in stacks for process in stack.processes]
+    lines = [line for process in processes for line in process.log.read_text().splitlines()]
     found = [json.loads(line) for line in lines if '"alert.' in line]
     return Counter((line["event"], line["key"]) for line in found)
 
 
-def once_each(stack: Stack, key: str) -> None:
+def once_each(key: str, *stacks: Stack) -> None:
     """One process told that it fired, one that it resolved, and one row says when."""
-    assert {event: count for (event, about), count in told(stack).items() if about == key} == {
-        "alert.fired": 1,
-        "alert.resolved": 1,
-    }
-    rows = stack.sql("select since <= fired_at as a, fired_at < resolved_at as b from alerts where key = $1", key)
+    events = {event: count for (event, about), count in told(*stacks).items() if about == key}
+    assert events == {"alert.fired": 1, "alert.resolved": 1}
+    rows = stacks[0].sql("select since <= fired_at as a, fired_at < resolved_at as b from alerts where key = $1", key)
     assert rows == [{"a": True, "b": True}]

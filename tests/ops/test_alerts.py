@@ -54,7 +54,7 @@ def test_due_work_that_nobody_claims_while_slots_are_free(crew: Stack) -> None:
     worker.process.send_signal(signal.SIGCONT)
     assert crew.ended(job["id"])["status"] == "succeeded"
     resolves(crew, "unclaimed:standard")
-    once_each(crew, "unclaimed:standard")
+    once_each("unclaimed:standard", crew)
 
 
 def test_bad_input_that_comes_in_often(crew: Stack) -> None:
@@ -74,7 +74,7 @@ def _grows(stack: Stack, kind: str, key: str) -> None:
     stack.submit("wrong", {"kind": kind}, wait=20)
     assert fires(stack, key)["detail"] == "3 jobs within 5 s"
     resolves(stack, key)
-    once_each(stack, key)
+    once_each(key, stack)
 
 
 def test_jobs_that_the_service_cannot_go_on_with(crew: Stack) -> None:
@@ -88,7 +88,7 @@ def test_jobs_that_the_service_cannot_go_on_with(crew: Stack) -> None:
     for job in jobs:
         assert crew.ended(job["id"], 40)["status"] == "succeeded"
     resolves(crew, "system_fault:system")
-    once_each(crew, "system_fault:system")
+    once_each("system_fault:system", crew)
 
 
 def test_a_provider_that_refuses_the_credential(crew: Stack) -> None:
@@ -112,7 +112,7 @@ def test_a_configuration_that_would_be_refused(crew: Stack, config: Path) -> Non
     until(lambda: "not valid TOML" in standing(crew)[key]["detail"])
     config.write_text("pool_size = 8\n")
     resolves(crew, key)
-    once_each(crew, key)
+    once_each(key, crew)
 
 
 def _slots(stack: Stack, lane: str) -> int:
