@@ -94,6 +94,7 @@ async def _background(runtime: Runtime) -> AsyncIterator[None]:
         "recover": runtime.recover.run,
         "replay": runtime.replay.run,
         "backlog": runtime.backlog.run,
+        "overview": runtime.overview.run,
         "report": runtime.report.run,
         "lookout": runtime.lookout.run,
         "lag": functools.partial(measure_lag, runtime.clock, runtime.metrics.loop_lag.observe),

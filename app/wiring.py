@@ -186,7 +186,7 @@ def _runtime(
     lookout = Lookout(
         Alerts(database), Symptoms(database), overview, parts, file, settings.off_peak_hours, settings.alerts, clock
     )
-    latency = Latency(reads, clock)
+    latency = Latency(reads, overview.queue_s, clock)
     interval_s = settings.queue.ring_interval_s
     backlog = Backlog(reads, settings.queue, clock)
     operations = Operations(database, render, bounds(settings.queue))

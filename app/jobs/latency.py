@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from uuid import UUID
 
 from app.domain.clock import Clock
@@ -11,14 +12,15 @@ from app.store.database import StoreAway
 from app.store.reads import Reads, Recent
 
 _FRESH_S, _FRESH_NONE_S = 10.0, 1.0
-_MOST_S, _MOST_PARKED_S = 60, 3600
+_MOST_S, _MOST_QUEUED_S, _MOST_PARKED_S = 60, 300, 3600
 
 
 class Latency:
-    """A small cache over the store's own figures."""
+    """A small cache over the store's own figures. `queue_s` tells how long a lane takes for what is due in it."""
 
-    def __init__(self, reads: Reads, clock: Clock) -> None:
+    def __init__(self, reads: Reads, queue_s: Callable[[str], float | None], clock: Clock) -> None:
         self._reads = reads
+        self._queue_s = queue_s
         self._clock = clock
         self._known: dict[tuple[UUID, str], tuple[float, Recent | None]] = {}
 
@@ -34,12 +36,18 @@ class Latency:
         return recent
 
     async def retry_after_s(self, job: Job) -> int:
-        """When it is worth asking again: after the median, 1 s to a minute; a scheduled job's start, up to an hour."""
+        """When it is worth asking again.
+
+        After the median, 1 s to a minute; for a queued job after what its lane takes for what is due in it, up to five
+        minutes; at a scheduled one's start, up to an hour.
+        """
         try:
             recent = await self.recent(job.project_id, job.workflow)
         except StoreAway:
             recent = None
         usual = min(_MOST_S, max(1, math.ceil(recent.p50_s))) if recent else 1
+        if job.status is Status.QUEUED:
+            return min(_MOST_QUEUED_S, max(usual, math.ceil(self._queue_s(job.lane) or 0)))
         if job.status is not Status.SCHEDULED:
             return usual
         return min(_MOST_PARKED_S, max(usual, math.ceil((job.due_at - self._clock.now()).total_seconds())))

@@ -92,7 +92,7 @@ class Submit:
         submission = self._submission(request)
         repeated = await self._past_the_cap(submission)
         began = self._clock.monotonic()
-        result = repeated or await self._submissions.submit(submission)
+        result = repeated or await self._store(submission)
         self._metrics.store_seconds.observe(self._clock.monotonic() - began, "submit")
         self._metrics.submitted.add(submission.job.workflow, submission.job.lane, result.outcome)
         if result.outcome is Outcome.CREATED:
@@ -103,8 +103,6 @@ class Submit:
             elif job.status is Status.QUEUED:
                 self._ring.ring(job.lane)
             return Accepted(_fresh(job), result.outcome)
-        if repeated is None:
-            self._backlog.forget(submission.job.project_id)
         return await self._earlier(request, result)
 
     async def repeated(self, project_id: UUID, key: IdempotencyKey) -> Accepted | None:
@@ -127,6 +125,16 @@ class Submit:
                 raise
             return earlier
         return None
+
+    async def _store(self, submission: Submission) -> Submitted:
+        """Write it; what is unknown counts as created until the next count tells."""
+        created = True
+        try:
+            result = await self._submissions.submit(submission)
+            created = result.outcome is Outcome.CREATED
+        finally:
+            self._backlog.settled(submission.job.project_id, created)
+        return result
 
     async def _earlier(self, request: SubmitRequest, result: Submitted) -> Accepted:
         if result.outcome is Outcome.DUPLICATE and request.dedupe and request.dedupe.reject:

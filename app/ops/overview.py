@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from app.domain.clock import Clock
 from app.settings import LANES
+from app.store.database import StoreAway
 from app.store.depth import Depth, DepthRow
 from app.store.reports import ProcessRow, Reports
 
+_FRESH_S = 2.0
 # Counting takes at most this part of the time: what took 100 ms is not done again for 2 s.
 _DUTY = 1 / 20
 # Slot-seconds of a start, and of a job of which nothing is known: as tenants' turns count them.
@@ -109,6 +112,20 @@ class Overview:
                 ended = self._clock.monotonic()
                 self._known_until = ended + (ended - began) / _DUTY
             return self._known
+
+    async def run(self) -> None:
+        """Look every two seconds until canceled, for whoever cannot wait for a look."""
+        while True:
+            with suppress(StoreAway):
+                await self.look()
+            await self._clock.sleep(_FRESH_S)
+
+    def queue_s(self, lane: str) -> float | None:
+        """How long the lane takes for what is due in it, by the last look; None: unknown."""
+        if self._known is None:
+            return None
+        known = self._known.lane(lane)
+        return known.eta_s(known.due, known.run_s)
 
     async def _read(self) -> Look:
         processes = await self._reports.processes()

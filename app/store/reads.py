@@ -15,6 +15,7 @@ from app.domain.job import Job, Status
 from app.store import rows
 from app.store.coalescer import Coalescer
 from app.store.database import Database
+from app.store.turn import UNCLAIMED
 
 _Whose: TypeAlias = tuple[UUID, UUID]
 """A project and a job."""
@@ -37,8 +38,10 @@ from (
     from jobs where project_id = $1 and workflow = $2 and status = 'succeeded' order by id desc limit 200
 ) last
 """
-_UNSTARTED = """
-select project_id, count(*) as n from jobs where status in ('queued', 'scheduled', 'waiting') group by project_id
+_UNSTARTED = f"""
+select project_id, count(*) as count,
+    extract(epoch from now() - min(due_at) filter (where due_at <= now()))::float8 as oldest_s
+from jobs where {UNCLAIMED} group by project_id
 """
 _HEADS = f"select j.project_id, j.id, j.status, j.revision, j.expires_at from {_WANTED}"
 _STEPS = """
@@ -80,6 +83,14 @@ class Head:
     def kept_at(self, now: datetime) -> bool:
         """Whether the job is live, or its payloads are still kept."""
         return not self.status.terminal or self.expires_at > now
+
+
+@dataclass(frozen=True, slots=True)
+class Unstarted:
+    """Jobs that nobody has in hand; the oldest that may start has waited for `oldest_s`, None where none may."""
+
+    count: int
+    oldest_s: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,10 +165,11 @@ class Reads:
             return None
         return Recent(row["n"], row["p50"], row["p95"], int(row["cost"]), int(row["tokens"]))
 
-    async def unstarted(self) -> dict[UUID, int]:
-        """How many unclaimed jobs each project has."""
+    async def unstarted(self) -> dict[UUID, Unstarted]:
+        """The unclaimed jobs of each project that has some."""
         async with self._database.connection() as connection:
-            return {row["project_id"]: row["n"] for row in await connection.fetch(_UNSTARTED)}
+            found = await connection.fetch(_UNSTARTED)
+        return {row["project_id"]: Unstarted(row["count"], row["oldest_s"]) for row in found}
 
     async def page(self, project_id: UUID, wanted: JobFilter, limit: int) -> list[Job]:
         """Up to `limit` jobs, newest first, without payloads."""
