@@ -73,6 +73,8 @@ def test_ten_times_the_load(apis: list[Stack], keys: Keys) -> None:
     assert _p95(burst_s) < max(2 * _p95(calm_s), 0.3), (_p95(calm_s), _p95(burst_s))
     accepted = [one.job_id for one in burst if one.status == 202]
     until(lambda: _ended(api, accepted) == {"succeeded": len(accepted)}, 30)
+    fired = api.sql("select key from alerts where kind = 'unclaimed' and fired_at is not null")
+    assert fired == [], "all slots were in use: a backlog alone is no alert"
 
 
 def _is_bounded(burst: Sequence[Sent]) -> None:

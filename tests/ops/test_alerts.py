@@ -6,6 +6,7 @@ import signal
 import socket
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,34 @@ def test_due_work_that_nobody_claims_while_slots_are_free(crew: Stack) -> None:
     assert crew.ended(job["id"])["status"] == "succeeded"
     resolves(crew, "unclaimed:standard")
     once_each("unclaimed:standard", crew)
+
+
+def test_webhooks_that_nobody_sends_while_slots_are_free(crew: Stack) -> None:
+    worker = crew.processes[0]
+    job = crew.submit("noop-fast", {"n": 1}, run_at=_soon(), webhook={"url": crew.hooks.answer("/idle")})
+    until(lambda: _slots(crew, "delivery") == 50)
+    frozen(worker)
+    assert crew.ended(job["id"])["status"] == "succeeded"
+    assert "50 of 50 slots are free" in fires(crew, "unclaimed:delivery")["detail"]
+    worker.process.send_signal(signal.SIGCONT)
+    until(lambda: crew.job(job["id"])["webhook_delivery"] == "succeeded")
+    resolves(crew, "unclaimed:delivery")
+    once_each("unclaimed:delivery", crew)
+
+
+def test_webhooks_that_wait_for_a_slow_receiver_are_no_reason(crew: Stack) -> None:
+    """It may have ten attempts at once; the others wait, with slots free, and that is meant so."""
+    url = crew.hooks.answer("/slow", {"delay_s": 3})
+    jobs = [crew.submit("noop", {"n": n}, webhook={"url": url}) for n in range(15)]
+    until(lambda: all(crew.job(job["id"])["status"] == "succeeded" for job in jobs))
+    for _ in range(10):
+        assert standing(crew) == {}
+        time.sleep(0.2)
+    until(lambda: all(crew.job(job["id"])["webhook_delivery"] == "succeeded" for job in jobs))
+
+
+def _soon() -> str:
+    return (datetime.now(UTC) + timedelta(seconds=1.5)).isoformat()
 
 
 def test_bad_input_that_comes_in_often(crew: Stack) -> None:
