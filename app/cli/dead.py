@@ -97,7 +97,7 @@ def cause_lines(causes: Sequence[Json]) -> list[str]:
 def _sum(page: Json, what: str) -> str:
     count, causes = page["total"], len(page["data"])
     if not count:
-        return f"no {what}"
+        return f"no {what}s"
     more = " shown" if page["has_more"] else ""
     return f"{count} {what}{'s' * (count != 1)}, {causes} cause{'s' * (causes != 1)}{more}"
 

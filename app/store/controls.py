@@ -123,6 +123,8 @@ set worker_id = null, epoch = j.epoch + 1, revision = revision + 1, deaths = los
     expire_by = case when not cancel_requested and cardinality(lost.deaths) < {_DEATHS} then finish_by end
 from lost where j.id = lost.id and j.epoch = lost.epoch and j.status = 'running'
 {_RETURN}
+    expires_at = case when cancel_requested or cardinality(lost.deaths) >= {_DEATHS}
+        then clock_timestamp() + make_interval(secs => retain_s) else expires_at end,
 """
 _RUNNING = "select id from jobs where status = 'running' and worker_id = any($1::uuid[]) and parent_id is not null"
 # Holds off a worker that comes back until its jobs are taken, so that it then sees what it has lost.
