@@ -157,10 +157,12 @@ class Stack:
 
 
 @contextmanager
-def running_stack(folder: Path, *, provider: tuple[str, ...] = (), **environment: str) -> Iterator[Stack]:
-    """Servers, provider and receiver; the caller starts API and workers. Main thread only."""
+def running_stack(
+    folder: Path, *, data: Path | None = None, provider: tuple[str, ...] = (), **environment: str
+) -> Iterator[Stack]:
+    """Servers (their files in `data`), provider and receiver; the caller starts API and workers. Main thread only."""
     with ExitStack() as stack:
-        servers = stack.enter_context(embedded())
+        servers = stack.enter_context(embedded(data))
         asyncio.run(migrate(servers.database_url))
         running = stack.enter_context(running_provider(*provider))
         hooks = stack.enter_context(receiver(journal=folder / "hooks"))

@@ -7,9 +7,15 @@ import sys
 
 import typer
 
+from app.settings import ConfigurationError, load_settings
+from app.supervise.commands import EXIT_CONFIG
+
 # Each name is a module of this package and the function, or group, of that name in it. A process carries only what its
 # own command needs: the supervisor and the simulated provider take a third of an API's memory.
 COMMANDS = ("up", "demo", "serve", "work", "migrate", "simulate", "config", "keys", "jobs", "verify")
+
+# What runs for long, and is started by others who wait for a word.
+_SERVING = {"serve", "work"}
 
 
 def command_line(names: tuple[str, ...] = COMMANDS) -> typer.Typer:
@@ -29,7 +35,18 @@ def command_line(names: tuple[str, ...] = COMMANDS) -> typer.Typer:
 def main() -> None:
     """Run the command line."""
     wanted = tuple(name for name in COMMANDS if name in sys.argv[1:2])
+    if set(wanted) & _SERVING and "--help" not in sys.argv:
+        _refuse_early()
     command_line(wanted or COMMANDS)()
+
+
+def _refuse_early() -> None:
+    """A wrong configuration is refused before a second goes by with imports."""
+    try:
+        load_settings()
+    except ConfigurationError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(EXIT_CONFIG)
 
 
 def _whole() -> None:

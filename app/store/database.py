@@ -12,8 +12,9 @@ from asyncpg.pool import PoolConnectionProxy
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 
-# A read-only answer means we reached a demoted server: the same as no connection. InternalClientError is what asyncpg
-# raises for a statement on a connection that broke at that moment.
+# A server without disk, memory or connections to spare is as good as away. A read-only answer means we reached a demoted
+# server: the same as no connection. InternalClientError is what asyncpg raises for a statement on a connection that
+# broke at that moment.
 AWAY = (
     OSError,
     TimeoutError,
@@ -21,7 +22,8 @@ AWAY = (
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.PostgresSystemError,
     asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.InterfaceError,

@@ -37,10 +37,10 @@ class Parent:
 
 
 @contextmanager
-def up(stack: Stack, **environment: str) -> Iterator[Parent]:
-    """`laneway up` until the end of the block; it must then drain and end with 0."""
+def up(stack: Stack, *more: str, **environment: str) -> Iterator[Parent]:
+    """`laneway up`, with two workers, until the end of the block; it must then drain and end with 0."""
     data = stack.folder / "up"
-    words = [sys.executable, "-m", "app", "up", "--data", str(data), "--port", "0"]
+    words = [sys.executable, "-m", "app", "up", "--data", str(data), "--port", "0", *more]
     with (stack.folder / "up.log").open("wb") as log:
         process = subprocess.Popen(words, cwd=ROOT, env={**stack.environment, **environment}, stdout=log, stderr=log)
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from app.ops.verify import scope_of, told, verified
 from tests.faults import journals
 from tests.faults.crew import Crew
 from tests.faults.doors import Doors, open_doors
@@ -21,7 +23,8 @@ from tests.supervise.embedded import open_folder
 _JOBS = """
 select j.id, j.status, j.attempt, j.epoch, j.started_at, j.created_at, j.ended_at, j.has_webhook, j.deaths,
     j.error_code, convert_from(p.body, 'UTF8')::jsonb->>'name' as key,
-    (convert_from(p.body, 'UTF8')::jsonb->>'steps')::int as steps
+    (convert_from(p.body, 'UTF8')::jsonb->>'steps')::int as steps,
+    (convert_from(p.body, 'UTF8')::jsonb->>'asks')::int as asks
 from jobs j join payloads p on p.id = j.input_id where j.tags ? $1
 """
 _ENDS = """
@@ -105,6 +108,10 @@ class Scene:
             if server.process is None or server.process.poll() is not None:
                 server.start()
 
+    def verified(self) -> list[str]:
+        """What `laneway verify` finds."""
+        return asyncio.run(_verified(self.stack.servers.database_url))
+
     def jobs(self) -> list[dict[str, Any]]:
         """The stored jobs."""
         return self.stack.sql(_JOBS, self.name)
@@ -135,16 +142,24 @@ class Stage:
 
 
 @contextmanager
-def stage() -> Iterator[Stage]:
-    """PostgreSQL, Valkey, provider and receiver; who acts is started by the experiments. The lease is the default."""
+def stage(data: Path | None = None) -> Iterator[Stage]:
+    """PostgreSQL, Valkey, provider and receiver; who acts is started by the experiments. The lease is the default.
+
+    `data` holds the servers' files; None: a folder of their own.
+    """
     with open_folder() as folder:
         journal = ("--journal", str(folder / "provider"), "--fsync")
         settings = {"LANEWAY_WORKFLOWS": "tests.flows.catalogue,tests.faults.catalogue", "LANEWAY_DRAIN_S": "1"}
         with (
-            running_stack(folder, provider=journal, LANEWAY_LEASE_S=str(LEASE_S), **settings) as stack,
+            running_stack(folder, data=data, provider=journal, LANEWAY_LEASE_S=str(LEASE_S), **settings) as stack,
             open_doors(stack) as doors,
         ):
             yield Stage(stack, doors)
+
+
+async def _verified(url: str) -> list[str]:
+    scope = scope_of(None, 20.0)
+    return [told(finding) async for finding in verified(url, scope) if not finding.holds]
 
 
 def taken_up(marks: list[StepMark], pid: int, at: float) -> list[float]:

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from functools import partial
 
-from tests.faults.experiments import api, cancels, mixed, postgres, restarts, supervised, valkey, workers
+from tests.faults.experiments import (
+    api,
+    cancels,
+    configuration,
+    disk,
+    mixed,
+    postgres,
+    provider,
+    receiver,
+    restarts,
+    supervised,
+    valkey,
+    workers,
+)
 from tests.faults.scene import LEASE_S
 from tests.faults.trial import Experiment, Line
 
@@ -23,11 +36,20 @@ def _valkey(title: str, how: valkey.Hurt, seconds: float, *, proxied: bool = Fal
     return Experiment(partial(valkey.hurt, how, seconds), lines, proxied)
 
 
+def _provider(what: str, how: provider.Hurt, seconds: float, *, proxied: bool = False) -> Experiment:
+    """Calls succeed again after its return, and who asks nothing is not held up."""
+    lines = (
+        Line(f"AI provider {what} for {seconds:g} s", "return to the first answer"),
+        Line(f"AI provider {what} for {seconds:g} s: jobs that do not ask", _TO_START),
+    )
+    return Experiment(partial(provider.away, how, seconds), lines, proxied)
+
+
 def _postgres(title: str, peer: str = "-") -> tuple[Line, ...]:
     """Work goes on soon after."""
     return (
-        Line(title, "return to the first end of a step", 3.0, peer),
-        Line(f"{title}: submitted within 0.5 s after", _TO_START, 3.0, peer),
+        Line(title, "return to the first step begun", 3.0, peer),
+        Line(f"{title}: submitted right after, behind what piled up", _TO_START),
     )
 
 
@@ -121,6 +143,46 @@ SUITE: dict[str, Experiment] = {
         (Line(
             "one worker cut off from the database for two leases", "cut to the job's next step elsewhere", _LOST_HOST_S
         ),),
+    ),
+    "disk-full": Experiment(
+        partial(disk.full, 5.0), (Line("the database's disk full for 5 s", "space again to the first step begun", 3.0),)
+    ),
+    "provider-refused": _provider("refuses connections", provider.refused, 3.0, proxied=True),
+    "provider-503": _provider("answers 503", provider.unavailable, 3.0),
+    "provider-hanging": _provider("hangs", provider.hanging, 3.0, proxied=True),
+    "provider-late": _provider("answers 20 s late", provider.late, 3.0),
+    "provider-spoiled": Experiment(
+        provider.spoiled,
+        (Line("provider cuts, trickles, stalls, sends half an answer or no JSON, one call in three", "-"),),
+    ),
+    "receiver-recovers": Experiment(
+        receiver.recovers, (Line("receiver answers 500 to ten requests, then 200", "-", None, "Svix 27.5 h"),)
+    ),
+    "receiver-500": Experiment(
+        receiver.exhausted, (Line("receiver answers 500 for longer than the (shortened) schedule", "-"),)
+    ),
+    "receiver-410": Experiment(receiver.gone, (Line("receiver answers 410", "-"),)),
+    "receiver-hangs": Experiment(
+        receiver.hangs, (Line("receiver hangs: another endpoint's webhooks", "end to the other's receipt", 1.0),)
+    ),
+    "receiver-endless": Experiment(
+        receiver.endless,
+        (Line("receiver answers with 1 GB: another endpoint's webhooks", "end to the other's receipt", 1.0),),
+    ),
+    "configuration": Experiment(
+        configuration.refused,
+        (Line(f"configuration corrupted in {len(configuration.WRONG)} ways, at boot", "start to refusal", 1.0),),
+    ),
+    "rolling-ten": Experiment(
+        partial(restarts.rolling, 1.0),
+        (Line(
+            f"{restarts.RESTARTS} rolling SIGTERM restarts of APIs and workers below `laneway up`, drain 1 s",
+            "SIGTERM to exit", 30.0, "arq fails the job at the 6th",
+        ),),
+    ),
+    "rolling-ten-long": Experiment(
+        partial(restarts.rolling, 25.0),
+        (Line("the same, drain 25 s (the default), longer jobs", "SIGTERM to exit", 30.0),),
     ),
     "rolling": Experiment(
         restarts.each_worker_once,

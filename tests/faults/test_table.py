@@ -9,7 +9,7 @@ from tests.faults.record import keep, page
 from tests.faults.table import figures, markdown, not_run, text
 from tests.faults.trial import Experiment, Line, Outcome, Trial
 
-ONE = Outcome(1, 100, 0, 0, 0, 2, {0: [0.1, 0.2, 0.9]}, [], 5.0)
+ONE = Outcome(1, 100, 0, 0, 0, {0: [0.1, 0.2, 0.9]}, [], 5.0)
 
 
 def _nothing(trial: Trial) -> None:

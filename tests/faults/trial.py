@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from tests.faults.load import Load
 from tests.faults.scene import Scene
+from tests.faults.verdict import Verdict
 
 
 class CannotRun(Exception):
@@ -35,6 +36,7 @@ class Trial:
     chance: random.Random = field(init=False)
     times: dict[int, list[float]] = field(default_factory=lambda: defaultdict(list))
     wrong: list[str] = field(default_factory=list)
+    verdict: Verdict | None = None
 
     def __post_init__(self) -> None:
         self.chance = random.Random(self.seed)
@@ -47,6 +49,13 @@ class Trial:
         """What must hold beside the verdict; `words` say what is wrong when it does not."""
         if not holds:
             self.wrong.append(words)
+
+    def judge(self) -> Verdict:
+        """The verdict, now: of a scene that is gone when the experiment has ended."""
+        if self.verdict is None:
+            self.verdict = self.scene.verdict()
+            self.wrong += self.scene.verified()
+        return self.verdict
 
     def rest(self, load: Load, timeout_s: float = 30) -> None:
         """Let the clients finish and everything come to rest; every job must have succeeded, at its first attempt."""
@@ -77,7 +86,6 @@ class Outcome:
     lost: int
     webhooks: int
     doubled: int
-    reruns: int
     times: dict[int, list[float]]
     wrong: list[str]
     took_s: float
@@ -85,24 +93,25 @@ class Outcome:
 
 def run(experiment: Experiment, scene: Scene, seed: int) -> Outcome:
     """Run it once and judge it. Raises CannotRun."""
-    began = time.monotonic()
+    began, verdict = time.monotonic(), None
     scene.crew.use(scene.doors.environment if experiment.proxied else {})
     trial = Trial(scene, seed)
     try:
         experiment.act(trial)
-    except AssertionError as error:
-        trial.wrong.append(f"broken off: {error}"[:500])
+        verdict = trial.judge()
+    except CannotRun:
+        raise
+    except Exception as error:
+        trial.wrong.append(f"broken off: {type(error).__name__}: {error}"[:500])
     finally:
         scene.repair()
-    verdict = scene.verdict()
     return Outcome(
         seed=seed,
-        jobs=verdict.jobs,
-        lost=len(verdict.lost),
-        webhooks=len(verdict.webhooks),
-        doubled=len(verdict.doubled),
-        reruns=verdict.reruns,
+        jobs=verdict.jobs if verdict else 0,
+        lost=len(verdict.lost) if verdict else 0,
+        webhooks=len(verdict.webhooks) if verdict else 0,
+        doubled=len(verdict.doubled) if verdict else 0,
         times={line: sorted(seconds) for line, seconds in trial.times.items()},
-        wrong=[*verdict.found()[:20], *trial.wrong],
+        wrong=[*(verdict.found()[:20] if verdict else []), *trial.wrong],
         took_s=time.monotonic() - began,
     )

@@ -140,9 +140,9 @@ async def _give_back(taken: list[asyncpg.Connection[asyncpg.Record]]) -> None:
 
 
 def _after(trial: Trial, back: list[float]) -> None:
-    """Times from the return to the first end of a step, and from submit to start; and what clients were told."""
+    """Times from the return to the first step begun, and from submit to start; and what clients were told."""
     told, marks = journals.told(trial.scene.told), trial.scene.marks()
-    trial.took([min(mark.at - at for mark in marks if mark.at > at and mark.edge == "end") for at in back])
+    trial.took([min(mark.at - at for mark in marks if mark.at > at and mark.edge == "begin") for at in back])
     trial.took([lag for at in back for lag in start_lags(marks, told, at, at + 0.5)], line=1)
     refused = {one.error for one in told if one.status and one.status >= 500}
     trial.expect(refused <= {"reduced_capacity"}, f"refused with {refused}")

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 
+from tests.faults import journals
 from tests.faults.crew import serving
 from tests.faults.load import Shape
+from tests.faults.parent import Parent, up
+from tests.faults.scene import Scene
 from tests.faults.trial import Trial
+from tests.stack import until
 
 DRAIN_S = 1.0
+RESTARTS = 10
+_CHILDREN = ("worker-1", "api-1", "worker-2", "api-2")
 _CHARGED = """
 select count(*) as n from attempts a join jobs j on j.id = a.job_id
 where j.tags ? $1 and a.status in ('failed', 'lost')
@@ -47,3 +55,38 @@ def uncharged(trial: Trial) -> None:
     trial.expect(counted == {(1, None)}, f"attempts and deaths: {counted}")
     charged = trial.scene.stack.sql(_CHARGED, trial.scene.name)
     trial.expect(charged == [{"n": 0}], f"attempts that failed or were lost: {charged}")
+
+
+def rolling(drain_s: float, trial: Trial) -> None:
+    """Ten, below `laneway up`: each API and worker in turn, while jobs run for longer than the drain."""
+    scene, took = trial.scene, list[float]()
+    scene.crew.end_api()
+    scene.crew.end_workers()
+    with up(scene.stack, "--api", "2", "--workers", "2", LANEWAY_DRAIN_S=f"{drain_s:g}") as parent:
+        load = scene.load(
+            Shape(rate=20, step_s=max(0.5, drain_s / 2), waiting=0.2, seed=trial.seed), parent.note["url"]
+        )
+        time.sleep(1.5)
+        for n in range(RESTARTS):
+            took.append(_restart(scene, parent, _CHILDREN[n % len(_CHILDREN)]))
+        trial.rest(load, 60 + 3 * drain_s)
+    trial.took(took)
+    told = journals.told(scene.told)
+    refused = [one for one in told if one.id is None]
+    trial.expect(not refused, f"{len(refused)} of {len(told)} requests had no good answer: {refused[:2]}")
+    trial.expect(scene.verdict().reruns, "no step was cut off")
+    uncharged(trial)
+
+
+def _restart(scene: Scene, parent: Parent, child: str) -> float:
+    """SIGTERM; seconds to its end. Returns once its successor serves."""
+    pid, starts, began = parent.pid(child), parent.starts(child), time.monotonic()
+    scene.felled.add(pid)
+    os.kill(pid, signal.SIGTERM)
+    until(lambda: parent.pid(child) != pid, 60)
+    took_s = time.monotonic() - began
+    if child.startswith("worker"):
+        until(lambda: parent.starts(child) > starts, 30)
+    else:
+        time.sleep(2.0)
+    return took_s

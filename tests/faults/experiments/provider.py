@@ -1,0 +1,121 @@
+"""The AI provider away, late, or answering what is no answer: each job ends once, each call has one key."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
+
+from tests.faults.load import Shape
+from tests.faults.memory import memory_mb
+from tests.faults.scene import Scene
+from tests.faults.trial import Trial
+
+Hurt = Callable[[Scene], AbstractContextManager[None]]
+# What a worker may grow by while answers are huge or never end.
+_GROWTH_MB = 50
+SPOILED = ("reset", "truncated", "bad_json", "truncated_body", "trickle", "stalled", "http_500", "http_529")
+
+
+def away(how: Hurt, seconds: float, trial: Trial) -> None:
+    """For so long no call succeeds; jobs that do not ask go on as if nothing were."""
+    scene = trial.scene
+    scene.crew.api()
+    scene.crew.workers(2)
+    load = scene.load(Shape(rate=20, asking=0.5, seed=trial.seed))
+    time.sleep(0.5)
+    with how(scene):
+        felled = time.time()
+        time.sleep(seconds)
+    back = time.time()
+    time.sleep(1.5)
+    load.finish()
+    scene.rest(180)
+    trial.took([_first_answer(scene, back)])
+    _judge(trial)
+    quiet = [job for job in scene.jobs() if job["key"] not in _asking(scene)]
+    lags = [(job["started_at"] - job["created_at"]).total_seconds() for job in quiet]
+    meanwhile = [lag for lag, job in zip(lags, quiet, strict=True) if felled < job["created_at"].timestamp() < back]
+    trial.took(meanwhile, line=1)
+
+
+def spoiled(trial: Trial) -> None:
+    """One call in three meets an error of some kind; a worker's memory stays as it is."""
+    scene = trial.scene
+    scene.crew.api()
+    workers = scene.crew.workers(2)
+    before = [memory_mb(worker.pid) for worker in workers]
+    share = 1 / 3 / len(SPOILED)
+    scene.stack.provider.set_faults(error_rates=dict.fromkeys(SPOILED, share))
+    load = scene.load(Shape(rate=20, asking=0.7, seed=trial.seed))
+    time.sleep(6.0)
+    scene.stack.provider.reset_faults()
+    load.finish()
+    scene.rest(180)
+    grown = [memory_mb(worker.pid) - had for worker, had in zip(workers, before, strict=True)]
+    trial.expect(max(grown) < _GROWTH_MB, f"workers grew by {[round(one) for one in grown]} MB")
+    _judge(trial)
+
+
+@contextmanager
+def refused(scene: Scene) -> Iterator[None]:
+    """Nobody listens at its address."""
+    scene.doors.provider.refuse()
+    yield
+    scene.doors.provider.admit()
+
+
+@contextmanager
+def unavailable(scene: Scene) -> Iterator[None]:
+    """Each call is answered 503."""
+    with _faults(scene, down="503"):
+        yield
+
+
+@contextmanager
+def hanging(scene: Scene) -> Iterator[None]:
+    """The network holds every byte."""
+    scene.doors.provider.freeze()
+    yield
+    scene.doors.provider.thaw()
+
+
+@contextmanager
+def late(scene: Scene) -> Iterator[None]:
+    """Each answer takes twenty seconds."""
+    with _faults(scene, latency="fixed(20000)"):
+        yield
+
+
+@contextmanager
+def _faults(scene: Scene, **faults: str) -> Iterator[None]:
+    scene.stack.provider.set_faults(**faults)
+    yield
+    scene.stack.provider.reset_faults()
+
+
+def _judge(trial: Trial) -> None:
+    """What asked may have failed, since there is no breaker yet; whatever did not ask has succeeded, uncharged."""
+    asking = _asking(trial.scene)
+    for job in trial.scene.jobs():
+        if job["key"] not in asking:
+            trial.expect(job["status"] == "succeeded" and job["attempt"] == 1, f"{job['key']} is {job['status']}")
+        elif job["status"] != "succeeded":
+            trial.expect(job["status"] == "failed", f"{job['key']} is {job['status']}")
+
+
+def _asking(scene: Scene) -> set[str]:
+    """The keys of the jobs that ask a model."""
+    return {str(job["key"]) for job in scene.jobs() if job["asks"]}
+
+
+def _first_answer(scene: Scene, back: float) -> float:
+    """Seconds from the provider's return to the first call that succeeded."""
+    rows = scene.stack.sql(
+        "select s.ended_at from steps s join jobs j on j.id = s.job_id "
+        "where j.tags ? $1 and s.name = 'classify' and s.status = 'succeeded'",
+        scene.name,
+    )
+    ends: list[datetime] = [row["ended_at"] for row in rows]
+    return min(end.timestamp() - back for end in ends if end.timestamp() > back)
