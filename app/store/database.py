@@ -12,9 +12,8 @@ from asyncpg.pool import PoolConnectionProxy
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 
-# A server without disk, memory or connections to spare is as good as away. A read-only answer means we reached a demoted
-# server: the same as no connection. InternalClientError is what asyncpg raises for a statement on a connection that
-# broke at that moment.
+# A server without disk, memory or connections to spare is as good as away; so is one that is read-only, a demoted one.
+# InternalClientError is what asyncpg raises for a statement on a connection that broke at that moment.
 AWAY = (
     OSError,
     TimeoutError,
