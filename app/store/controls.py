@@ -16,6 +16,7 @@ from app.store import families, rows
 from app.store.announce import Moved, RenderBody, announce
 from app.store.database import Connection, Database
 from app.store.leaves import END_EVENT
+from app.store.steps import USED
 from app.store.submissions import IdempotencyKey, Outcome, owner_of, take_key
 
 
@@ -92,7 +93,7 @@ _FORGET_FAILED = "delete from steps where job_id = any($1::uuid[]) and status <>
 _FORGET_ALL = "delete from steps where job_id = any($1::uuid[])"
 _RECOVER = f"""
 with lost as (
-    select id, worker_id, epoch, array(
+    select id, worker_id, epoch, attempt, array(
         select d from unnest(deaths) d where d > clock_timestamp() - interval '{_DEATH_WINDOW_H} hours'
     ) || case when $2 then array[clock_timestamp()] else array[]::timestamptz[] end as deaths
     from jobs where status = 'running' and worker_id = any($1::uuid[]) and ($3::uuid[] is null or id = any($3))
@@ -108,6 +109,8 @@ with lost as (
 )
 update jobs j
 set worker_id = null, epoch = j.epoch + 1, revision = revision + 1, deaths = lost.deaths,
+    input_tokens = used.input_tokens, output_tokens = used.output_tokens, cached_tokens = used.cached_tokens,
+    calls = used.calls, cost_nanos = used.cost_nanos, attempt_cost_nanos = used.attempt_cost_nanos,
     status = case when cancel_requested then 'canceled' when cardinality(lost.deaths) >= {_DEATHS} then 'failed'
         else 'queued' end,
     due_at = case when cancel_requested or cardinality(lost.deaths) >= {_DEATHS} then due_at
@@ -120,11 +123,12 @@ set worker_id = null, epoch = j.epoch + 1, revision = revision + 1, deaths = los
             '{_DEATHS} workers died while they ran this job within {_DEATH_WINDOW_H} hours.' end,
     disposition = case when not cancel_requested and cardinality(lost.deaths) >= {_DEATHS} then 'dead_letter' end,
     ended_at = case when cancel_requested or cardinality(lost.deaths) >= {_DEATHS} then clock_timestamp() end,
-    expire_by = case when not cancel_requested and cardinality(lost.deaths) < {_DEATHS} then finish_by end
-from lost where j.id = lost.id and j.epoch = lost.epoch and j.status = 'running'
-{_RETURN}
     expires_at = case when cancel_requested or cardinality(lost.deaths) >= {_DEATHS}
         then clock_timestamp() + make_interval(secs => retain_s) else expires_at end,
+    expire_by = case when not cancel_requested and cardinality(lost.deaths) < {_DEATHS} then finish_by end
+from lost cross join lateral ({USED.format(job_id="lost.id", attempt="lost.attempt")}) used
+where j.id = lost.id and j.epoch = lost.epoch and j.status = 'running'
+{_RETURN}
 """
 _RUNNING = "select id from jobs where status = 'running' and worker_id = any($1::uuid[]) and parent_id is not null"
 # Holds off a worker that comes back until its jobs are taken, so that it then sees what it has lost.

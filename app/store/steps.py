@@ -82,13 +82,15 @@ select * from unnest(
 on conflict (call_id) do nothing
 """
 _LOAD = "select * from steps where job_id = $1"
-_USED = """
+# What the recorded calls of a job used in all, and what its present attempt cost.
+USED = """
 select coalesce(sum(input_tokens), 0)::bigint as input_tokens, coalesce(sum(output_tokens), 0)::bigint as output_tokens,
     coalesce(sum(cached_tokens), 0)::bigint as cached_tokens, count(*) as calls,
     coalesce(sum(cost_nanos), 0)::bigint as cost_nanos, 0::bigint as saved_nanos,
-    coalesce(sum(cost_nanos) filter (where attempt = $2), 0)::bigint as attempt_cost_nanos
-from calls where job_id = $1
+    coalesce(sum(cost_nanos) filter (where attempt = {attempt}), 0)::bigint as attempt_cost_nanos
+from calls where job_id = {job_id}
 """
+_USED = USED.format(job_id="$1", attempt="$2")
 
 
 class Steps:
