@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,7 +11,12 @@ import pytest
 from app.routers import many_shapes
 from tests.dead_letters.yard import LETTERS, Yard
 from tests.routers.support import Keys, problem
-from tests.stack import Stack, bearer
+from tests.stack import Stack, bearer, until
+
+_SUCCEEDED = """
+select count(*) as n from events e join jobs j on j.id = e.job_id
+where e.type = 'job.succeeded' and j.workflow = 'breaks'
+"""
 
 
 def counted(page: dict[str, Any]) -> list[tuple[Any, ...]]:
@@ -203,6 +209,27 @@ def test_the_audit_says_who_when_what_and_which(yard: Yard) -> None:
     assert (done["action"], done["count"], sorted(done["job_ids"])) == ("jobs.replayed", 2, sorted(jobs))
     assert done["key_id"] == asked["key_id"] == operation["key_id"] is not None
     assert asked["at"] <= done["at"]
+
+
+def test_webhooks_and_counts_are_the_ordinary_ones(yard: Yard) -> None:
+    path = f"/{yard.tag}"
+    yard.fail("a", webhook={"url": yard.stack.hooks.answer(path)})
+    yard.mend()
+    yard.completed(yard.replay().json())
+    yard.settled("succeeded", 1)
+    until(lambda: len(yard.stack.hooks.received(path)) == 2)
+    types = [json.loads(arrival["body"])["type"] for arrival in yard.stack.hooks.received(path)]
+    assert types == ["job.failed", "job.succeeded"]
+    (told,) = yard.stack.sql(_SUCCEEDED)
+    assert told["n"] >= 1
+    until(lambda: ended(yard.stack) == told["n"])
+
+
+def ended(stack: Stack) -> float:
+    """How many jobs of `breaks` have succeeded, by the metrics of all processes."""
+    lines = stack.client.get("/metrics").text.splitlines()
+    own = [line for line in lines if line.startswith("laneway_jobs_ended_total{") and 'workflow="breaks"' in line]
+    return sum(float(line.rsplit(" ", 1)[1]) for line in own if 'status="succeeded"' in line)
 
 
 def test_other_projects_see_and_touch_nothing(yard: Yard) -> None:

@@ -12,6 +12,8 @@ _RUNNING = "select id from jobs where status = 'running'"
 _DEAD = "select id from deliveries where status = 'dead' order by id limit 1"
 _LONG_AGO = "update workers set started_at = started_at - interval '1 day';"
 _EVENT = "insert into events (id, project_id, job_id, type, at, revision) select uuidv7(), project_id"
+_OPERATION = """insert into operations (id, project_id, kind, wanted, total, done, portions)
+    select uuidv7(), id, 'dead_letters.replay', '{{}}', {done}, {done}, {done} from projects limit 1"""
 
 BREACHES = {
     "state-legal": f"update jobs set reason = 'retry' where id = ({_RUNNING})",
@@ -56,6 +58,11 @@ BREACHES = {
         next_at = now() - interval '2 hours' where id = ({_DEAD})""",
     "delivery-lease": f"""{_LONG_AGO} update deliveries set status = 'failed', ended_at = null,
         next_at = now() - interval '10 minutes', worker_id = gen_random_uuid() where id = ({_DEAD})""",
+    "operation-audit": _OPERATION.format(done=1),
+    "replay-once": f"""{_OPERATION.format(done=2)};
+        insert into audit (id, project_id, action, operation_id, count, job_ids)
+        select uuidv7(), o.project_id, 'jobs.replayed', o.id, 1, array[j.id]
+        from operations o, ({_PLAIN}) j, generate_series(1, 2)""",
     "partitions": """do $$ begin execute 'drop table payloads_'
         || to_char(date_trunc('week', now() at time zone 'utc') + interval '7 days', 'YYYYMMDD'); end $$""",
     "partition-rest": f"""update payloads set id = '00000000-0000-7000-8000-000000000001'

@@ -14,8 +14,8 @@ from app.domain.errors import CATALOGUE
 from app.domain.event import WEBHOOK_EVENTS
 from app.engine.catalogue import Catalogue
 from app.main import create_app
-from app.routers import samples, shapes
-from app.routers.schemas import RetryBody, SubmitBody
+from app.routers import many_samples, many_shapes, samples, shapes
+from app.routers.schemas import ReplayBody, RetryBody, SubmitBody
 from app.settings import Settings
 from tests.routers.support import fresh
 from tests.stack import Stack, until
@@ -143,7 +143,9 @@ EXAMPLES: list[tuple[type[BaseModel], Any]] = [
     (shapes.JobPage, samples.PAGE), (shapes.DryRun, samples.DRY_RUN), (shapes.Timeline, samples.TIMELINE),
     (shapes.Workflow, samples.WORKFLOW), (shapes.ServiceState, samples.STATUS), (shapes.Ready, samples.READY),
     (shapes.Event, samples.EVENT), (SubmitBody, samples.SUBMIT), (RetryBody, {"from": "start"}),
-    (shapes.EventPage, samples.EVENT_PAGE),
+    (shapes.EventPage, samples.EVENT_PAGE), (many_shapes.CausePage, many_samples.CAUSE_PAGE),
+    (many_shapes.Operation, many_samples.OPERATION), (many_shapes.Operation, many_samples.COMPLETED),
+    (many_shapes.AuditPage, many_samples.AUDIT_PAGE), (ReplayBody, many_samples.REPLAY),
 ]  # fmt: skip
 
 

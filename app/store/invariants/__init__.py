@@ -8,8 +8,9 @@ from app.store.invariants.families import FAMILIES
 from app.store.invariants.house import HOUSE
 from app.store.invariants.lines import LINES
 from app.store.invariants.money import MONEY
+from app.store.invariants.operations import OPERATIONS
 from app.store.invariants.outbox import OUTBOX
 from app.store.invariants.records import RECORDS
 from app.store.invariants.states import STATES
 
-CHECKS: tuple[Check, ...] = (*STATES, *EVENTS, *RECORDS, *MONEY, *FAMILIES, *LINES, *OUTBOX, *HOUSE)
+CHECKS: tuple[Check, ...] = (*STATES, *EVENTS, *RECORDS, *MONEY, *FAMILIES, *LINES, *OUTBOX, *OPERATIONS, *HOUSE)
