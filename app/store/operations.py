@@ -32,6 +32,8 @@ set cursor = $2, done = done + $3, total = greatest(total, done + $3), portions 
 where id = $1
 """
 _HELD = "update operations set reason = $2 where id = $1 and reason is distinct from $2"
+# Portions of several operations see each other's jobs in the queue, one after the other; any number no other lock has.
+_IN_TURN = "select pg_advisory_xact_lock(7203611905)"
 _UNSTARTED = """
 select count(*) filter (where project_id = $1) as mine, count(*) as whole
 from jobs where status in ('queued', 'scheduled', 'waiting')
@@ -146,7 +148,8 @@ class Operations:
         return moved
 
     async def _room(self, connection: Connection, project_id: UUID) -> int:
-        """How many jobs may be queued now."""
+        """How many jobs may be queued now; nobody else replays until this transaction ends."""
+        await connection.execute(_IN_TURN)
         (row,) = await connection.fetch(_UNSTARTED, project_id)
         mine, whole = int(row["mine"]), int(row["whole"])
         return min(self._bounds.unstarted - whole, self._bounds.unstarted_per_project - mine)
