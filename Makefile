@@ -39,8 +39,9 @@ test-long: .venv ## the tests that take minutes
 faults: .venv ## fault experiments on real processes, once each, under four minutes: nothing lost, nothing done twice
 	@$(BIN)/python -m tests.faults $(ARGS)
 
-faults-long: .venv $(PEERS) ## all of them with many seeds, and their peers, about an hour; writes docs/faults.md
+faults-long: .venv $(PEERS) ## all of them with many seeds, and peers, over an hour; writes docs/faults.md
 	@$(BIN)/python -m tests.faults --long --write $(ARGS)
+	@$(BIN)/python -m bench.faults --write
 
 lint: .venv ## format, lint, types, import contract
 	@failed=0; \

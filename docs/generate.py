@@ -16,6 +16,7 @@ from app.domain.job import TERMINAL, TRANSITIONS, Status
 from app.ops.scrape import Fleet
 from app.telemetry.instruments import Instrument
 from app.telemetry.metrics import Metrics
+from bench.faults_page import page as peers_table
 from bench.page import tables
 from bench.record import load
 from tests.faults.record import page as fault_table
@@ -67,6 +68,11 @@ def faults() -> str:
     return fault_table()
 
 
+def faults_of_peers() -> str:
+    """What `python -m bench.faults` found last."""
+    return peers_table()
+
+
 def fleet_metrics() -> str:
     """What `/metrics` says of the whole service."""
     return _metrics(Fleet().instruments())
@@ -84,6 +90,7 @@ PARTS = {
     "job-errors": job_errors,
     "benchmarks": benchmarks,
     "faults": faults,
+    "faults-of-peers": faults_of_peers,
     "fleet-metrics": fleet_metrics,
     "process-metrics": process_metrics,
 }

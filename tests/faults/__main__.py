@@ -57,6 +57,7 @@ def _options() -> argparse.Namespace:
 def _all_runs(place: Stage, name: str, seeds: range) -> list[Figures]:
     """Of one experiment, shown."""
     experiment = SUITE[name]
+    seeds = seeds[:1] if experiment.once else seeds
     try:
         outcomes = [_one(place, name, experiment, seed) for seed in seeds]
     except CannotRun as reason:

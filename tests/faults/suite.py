@@ -26,23 +26,25 @@ _TO_START = "submit to start"
 _LOST_HOST_S = 6.0
 
 
-def _valkey(title: str, how: valkey.Hurt, seconds: float, *, proxied: bool = False) -> Experiment:
+def _valkey(title: str, how: valkey.Hurt, seconds: float, *, proxied: bool = False, once: bool = False) -> Experiment:
     """Calls are bounded, work starts meanwhile, and all is well soon after."""
     lines = (
         Line(f"{title}: submits meanwhile", "submit to answer", 2.0, "arq exits, hangs or stalls"),
         Line(f"{title}: work meanwhile", _TO_START),
         Line(f"{title}: work after its return", _TO_START, 2.0),
     )
-    return Experiment(partial(valkey.hurt, how, seconds), lines, proxied)
+    return Experiment(partial(valkey.hurt, how, seconds), lines, proxied, once)
 
 
-def _provider(what: str, how: provider.Hurt, seconds: float, *, proxied: bool = False) -> Experiment:
+def _provider(
+    what: str, how: provider.Hurt, seconds: float, *, proxied: bool = False, once: bool = False
+) -> Experiment:
     """Calls succeed again after its return, and who asks nothing is not held up."""
     lines = (
         Line(f"AI provider {what} for {seconds:g} s", "return to the first answer"),
         Line(f"AI provider {what} for {seconds:g} s: jobs that do not ask", _TO_START),
     )
-    return Experiment(partial(provider.away, how, seconds), lines, proxied)
+    return Experiment(partial(provider.away, how, seconds), lines, proxied, once)
 
 
 def _postgres(title: str, peer: str = "-") -> tuple[Line, ...]:
@@ -109,7 +111,7 @@ SUITE: dict[str, Experiment] = {
     "valkey-half-open": _valkey("connections to Redis half open", valkey.half_open, 4.0, proxied=True),
     "valkey-full": _valkey("Redis out of memory for 4 s", valkey.full, 4.0),
     "valkey-read-only": _valkey("Redis read-only for 4 s", valkey.read_only, 4.0),
-    "valkey-away-long": _valkey("Redis down for 5 minutes", valkey.away, 300.0),
+    "valkey-away-long": _valkey("Redis down for 5 minutes", valkey.away, 300.0, once=True),
     "postgres-killed": Experiment(
         partial(postgres.restarted, 3, (0.7, 1.2)), _postgres("PostgreSQL kill -9 and restart x3, a second apart")
     ),
@@ -127,7 +129,11 @@ SUITE: dict[str, Experiment] = {
         partial(postgres.hurt, postgres.refused, 4.0), _postgres("database refuses connections for 4 s"), proxied=True
     ),
     "postgres-half-open": Experiment(
-        partial(postgres.hurt, postgres.half_open, 0.0), _postgres("connections to the database half open"),
+        partial(postgres.hurt, postgres.half_open, 0.0),
+        (
+            Line("connections to the database half open: work under way", "fault to the first step begun"),
+            Line("connections to the database half open: new work", _TO_START, _LOST_HOST_S),
+        ),
         proxied=True,
     ),
     "postgres-exhausted": Experiment(
@@ -136,7 +142,7 @@ SUITE: dict[str, Experiment] = {
     ),
     "postgres-exhausted-long": Experiment(
         partial(postgres.hurt, postgres.exhausted, 60.0), _postgres("all connections of the server taken for 60 s"),
-        proxied=True,
+        proxied=True, once=True,
     ),
     "partitioned": Experiment(
         partial(postgres.partitioned, 2 * LEASE_S + 0.5),
@@ -149,11 +155,12 @@ SUITE: dict[str, Experiment] = {
     ),
     "provider-refused": _provider("refuses connections", provider.refused, 3.0, proxied=True),
     "provider-503": _provider("answers 503", provider.unavailable, 3.0),
-    "provider-hanging": _provider("hangs", provider.hanging, 3.0, proxied=True),
-    "provider-late": _provider("answers 20 s late", provider.late, 3.0),
+    "provider-hanging": _provider("hangs", provider.hanging, 3.0, proxied=True, once=True),
+    "provider-late": _provider("answers 20 s late", provider.late, 3.0, once=True),
     "provider-spoiled": Experiment(
         provider.spoiled,
         (Line("provider cuts, trickles, stalls, sends half an answer or no JSON, one call in three", "-"),),
+        once=True,
     ),
     "receiver-recovers": Experiment(
         receiver.recovers, (Line("receiver answers 500 to ten requests, then 200", "-", None, "Svix 27.5 h"),)
@@ -183,6 +190,7 @@ SUITE: dict[str, Experiment] = {
     "rolling-ten-long": Experiment(
         partial(restarts.rolling, 25.0),
         (Line("the same, drain 25 s (the default), longer jobs", "SIGTERM to exit", 30.0),),
+        once=True,
     ),
     "rolling": Experiment(
         restarts.each_worker_once,
@@ -191,8 +199,9 @@ SUITE: dict[str, Experiment] = {
     "mixed": Experiment(partial(mixed.mixed, 20.0), (Line("any of these in any order for 20 s", "-"),)),
 }  # fmt: skip
 
-# In `make faults`: in CI, under four minutes.
+# In `make faults`: in CI, under four minutes. Those with one crew stand together.
 SHORT = (
-    "worker-killed", "worker-points", "worker-frozen", "api-killed", "cancels", "cancel-dead", "valkey-killed",
-    "valkey-away", "postgres-killed", "rolling", "worker-supervised", "poison",
+    "worker-killed", "worker-points", "worker-frozen", "api-killed", "cancels", "valkey-killed",
+    "valkey-stopped", "valkey-full", "postgres-killed", "postgres-locked", "receiver-recovers", "provider-503",
+    "postgres-half-open", "valkey-frozen", "disk-full", "rolling-ten", "worker-supervised", "poison",
 )  # fmt: skip

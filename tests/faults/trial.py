@@ -70,11 +70,15 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """`act` does it; its n-th line shows the times of line n. `proxied`: the crew reaches every part by a proxy."""
+    """`act` does it; its n-th line shows the times of line n. `proxied`: the crew reaches every part by a proxy.
+
+    `once`: it takes minutes, and runs with the first seed only.
+    """
 
     act: Callable[[Trial], None]
     lines: tuple[Line, ...]
     proxied: bool = False
+    once: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,5 +88,5 @@ def _restart(scene: Scene, parent: Parent, child: str) -> float:
     if child.startswith("worker"):
         until(lambda: parent.starts(child) > starts, 30)
     else:
-        time.sleep(2.0)
+        time.sleep(1.0)
     return took_s
