@@ -27,6 +27,10 @@ def test_postgres_killed_under_load(nothing_is_lost: NothingIsLost) -> None:
     nothing_is_lost("postgres-killed")
 
 
+def test_a_corrupted_configuration_is_refused_at_boot(nothing_is_lost: NothingIsLost) -> None:
+    nothing_is_lost("configuration")
+
+
 def test_a_job_that_kills_its_process_every_time(nothing_is_lost: NothingIsLost) -> None:
     nothing_is_lost("poison")
 
