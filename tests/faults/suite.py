@@ -168,6 +168,9 @@ SUITE: dict[str, Experiment] = {
     "receiver-500": Experiment(
         receiver.exhausted, (Line("receiver answers 500 for longer than the (shortened) schedule", "-"),)
     ),
+    "receiver-cut": Experiment(
+        receiver.cut_off, (Line("connections to the receiver reset ten times a second, for 2 s", "-"),)
+    ),
     "receiver-410": Experiment(receiver.gone, (Line("receiver answers 410", "-"),)),
     "receiver-hangs": Experiment(
         receiver.hangs, (Line("receiver hangs: another endpoint's webhooks", "end to the other's receipt", 1.0),)

@@ -40,6 +40,19 @@ def gone(trial: Trial) -> None:
     trial.expect(ends == {("dead", 1)}, f"deliveries ended as {ends}")
 
 
+def cut_off(trial: Trial) -> None:
+    """Its connections are reset ten times a second, in the middle of whatever they carry."""
+    scene = trial.scene
+    _begin(trial, {"delay_s": 0.05})
+    load = scene.load(Shape(rate=20, hooked=1.0, asking=0, seed=trial.seed, hooks_proxied=True))
+    for _ in range(20):
+        time.sleep(trial.chance.uniform(0.05, 0.15))
+        scene.doors.receiver.cut()
+    trial.rest(load, 60)
+    rows = scene.stack.sql(_DELIVERIES, scene.name)
+    trial.expect(any(row["attempts"] > 1 for row in rows), "nothing was tried again")
+
+
 def hangs(trial: Trial) -> None:
     """It takes the request and says nothing for good; another endpoint hears at once all the same."""
     _beside_neighbours(trial, {"hang": "status", "times": 10}, {})
