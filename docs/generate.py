@@ -10,10 +10,13 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
+from app.cli.verify import HEAD, row, summary
 from app.domain.clock import SYSTEM_CLOCK
 from app.domain.errors import CATALOGUE
 from app.domain.job import TERMINAL, TRANSITIONS, Status
 from app.ops.scrape import Fleet
+from app.ops.verify import CHECKS
+from app.store.invariants.inspection import Finding
 from app.telemetry.instruments import Instrument
 from app.telemetry.metrics import Metrics
 from bench.faults_page import page as peers_table
@@ -73,6 +76,14 @@ def faults_of_peers() -> str:
     return peers_table()
 
 
+def verified() -> str:
+    """What `laneway verify` prints where one invariant is broken."""
+    broken = {"usage": ("job_01m80dta6ve01amcxqhjbew5cv",)}
+    found = [(check, broken.get(check.name, ())) for check in CHECKS]
+    findings = [Finding(check, len(first), first, cut_off=False, took_s=0.002) for check, first in found]
+    return "\n".join(["```text", HEAD, *map(row, findings), "", summary(findings, None, "10s"), "```"])
+
+
 def fleet_metrics() -> str:
     """What `/metrics` says of the whole service."""
     return _metrics(Fleet().instruments())
@@ -90,6 +101,7 @@ PARTS = {
     "job-errors": job_errors,
     "benchmarks": benchmarks,
     "faults": faults,
+    "verified": verified,
     "faults-of-peers": faults_of_peers,
     "fleet-metrics": fleet_metrics,
     "process-metrics": process_metrics,

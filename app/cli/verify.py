@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
@@ -16,6 +17,7 @@ from app.store.database import StoreAway
 from app.store.invariants.inspection import Finding, Scope
 
 _WIDTH = 18
+HEAD = f"{'check':{_WIDTH}} {'broken':>7}  what must hold"
 
 
 def verify(
@@ -37,7 +39,7 @@ def verify(
         typer.echo(f"The database is away: {error}", err=True)
         raise typer.Exit(1) from None
     holds = all(finding.holds for finding in findings)
-    typer.echo(_json(findings, holds) if as_json else f"\n{_summary(findings, since, timeout)}")
+    typer.echo(_json(findings, holds) if as_json else f"\n{summary(findings, since, timeout)}")
     raise typer.Exit(0 if holds else 1)
 
 
@@ -46,11 +48,11 @@ async def _look(url: str, scope: Scope, *, quiet: bool) -> list[Finding]:
     findings: list[Finding] = []
     if quiet:
         return [finding async for finding in verified(url, scope)]
-    typer.echo(f"{'check':{_WIDTH}} {'broken':>7}  what must hold")
+    typer.echo(HEAD)
     _announce(0)
     async for finding in verified(url, scope):
         findings.append(finding)
-        typer.echo(_row(finding))
+        typer.echo(row(finding))
         _announce(len(findings))
     return findings
 
@@ -60,13 +62,15 @@ def _announce(done: int) -> None:
         typer.echo(f"{CHECKS[done].name} ... ({done + 1} of {len(CHECKS)})\r", nl=False)
 
 
-def _row(finding: Finding) -> str:
+def row(finding: Finding) -> str:
+    """What a person is told of one check."""
     found = "cut off" if finding.cut_off else str(finding.count)
-    row = f"{finding.check.name:{_WIDTH}} {found:>7}  {finding.check.means}"
-    return row + "".join(f"\n{'':{_WIDTH}} {'':>7}  - {one}" for one in finding.first)
+    told = f"{finding.check.name:{_WIDTH}} {found:>7}  {finding.check.means}"
+    return told + "".join(f"\n{'':{_WIDTH}} {'':>7}  - {one}" for one in finding.first)
 
 
-def _summary(findings: list[Finding], since: str | None, timeout: str) -> str:
+def summary(findings: Sequence[Finding], since: str | None, timeout: str) -> str:
+    """The last line: all of them in one sentence."""
     broken = sum(finding.count > 0 for finding in findings)
     cut = sum(finding.cut_off for finding in findings)
     took = shown(sum(finding.took_s for finding in findings))
