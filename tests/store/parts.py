@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from app.domain import ids
+from app.domain.hours import Hours
 from app.domain.job import Job, JobWebhook, NewJob, Status, TraceContext
 from app.jobs.body import render_body
 from app.jobs.view import job_view
@@ -44,10 +45,10 @@ class Store:
         self.controls = Controls(database, render)
         self.submissions = Submissions(database)
 
-    def worker(self) -> Worker:
-        """A new worker."""
+    def worker(self, off_peak: Mapping[str, Hours] | None = None) -> Worker:
+        """A new worker, and the lanes' off-peak hours that it knows."""
         worker_id = ids.uuid7()
-        claims = Claims(self.database, worker_id, render)
+        claims = Claims(self.database, worker_id, render, off_peak)
         return Worker(worker_id, claims, Steps(self.database), Leaves(self.database, render))
 
     async def submit(self, lane: str, **changes: Any) -> UUID:
