@@ -16,6 +16,8 @@ import pytest
 from tests.stack import ENDED, KEY, ROOT, Stack, running_stack, until
 from tests.supervise.embedded import open_folder
 
+pytestmark = pytest.mark.slow
+
 SHOP = Path(__file__).with_name("shop.py")
 TEXT = "total: 12"
 # By workflow: its error, what the author changes in shop.py, and how the job's test says that it fails.

@@ -15,6 +15,8 @@ from tests.dead_letters.yard import LETTERS, Yard
 from tests.stack import KEY, Process, Stack, bearer, running_stack, until
 from tests.supervise.embedded import open_folder
 
+pytestmark = pytest.mark.slow
+
 MANY = 500
 CAP = 200
 _RETRIED = """

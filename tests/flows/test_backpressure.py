@@ -17,6 +17,8 @@ from tests.routers.support import Keys, alone, fresh, problem
 from tests.stack import Stack, bearer, running_stack, until
 from tests.supervise.embedded import open_folder
 
+pytestmark = pytest.mark.slow
+
 CAP = 300
 RATE = 20.0
 # What an API may not know of the others: they accept it between two counts, a second apart, or while one is made.

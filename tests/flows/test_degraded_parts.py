@@ -14,6 +14,8 @@ from tests.ops.scraping import scrape
 from tests.routers.support import problem
 from tests.stack import until
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def whole() -> Iterator[House]:

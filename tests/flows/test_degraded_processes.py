@@ -12,6 +12,8 @@ from tests.flows.degraded import House, house
 from tests.ops.alarms import fires, once_each, resolves, standing, told
 from tests.stack import until
 
+pytestmark = pytest.mark.slow
+
 ALL = "interactive,standard,bulk,delivery"
 _ENDED = "select ended_at is not null as ended from jobs where id = $1"
 

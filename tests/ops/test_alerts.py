@@ -15,6 +15,8 @@ from tests.ops.alarms import QUICK, fires, once_each, resolves, standing
 from tests.stack import Process, Stack, running_stack, until
 from tests.supervise.embedded import open_folder
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
