@@ -126,7 +126,7 @@ def _post(api: Stack, key: str, workflow: str, input: Any, **headers: str) -> ht
 
 def test_when_to_come_back_follows_the_oldest(apis: list[Stack], keys: Keys) -> None:
     minted, api = keys.mint(project=fresh()), apis[0]
-    send(Stream(api.url, minted.text, "noop", {"n": 1}, 150, 2.2, lane="bulk"))
+    send(Stream(api.url, minted.text, "noop", {"n": 1}, 150, 4, lane="bulk"))
 
     def told(due_at: str) -> int:
         api.sql(f"update jobs set due_at = {due_at} where project_id = $1", minted.key.project_id)
