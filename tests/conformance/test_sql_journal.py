@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
 from uuid import UUID
 
 import pytest
@@ -12,25 +11,8 @@ from app.domain.clock import SYSTEM_CLOCK
 from app.domain.job import Claimed
 from app.engine.journal import Journal
 from app.jobs.journal import SqlJournal
-from app.store.database import open_database
-from app.store.migrate import migrate
 from tests.conformance.journal_suite import JournalJob, JournalSuite
-from tests.store.parts import Store, Worker, running_postgres
-from tests.supervise.embedded import RunningServer
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[RunningServer]:
-    with running_postgres() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-async def store(postgres: RunningServer) -> AsyncIterator[Store]:
-    await migrate(postgres.url)
-    database = await open_database(postgres.url, 4)
-    yield Store(database)
-    await database.close()
+from tests.store.parts import Store, Worker
 
 
 class _SqlJob:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from uuid import UUID
 
 import pytest
@@ -11,11 +11,8 @@ import pytest
 from app.domain import ids
 from app.domain.clock import SystemClock
 from app.jobs.heart import Heart
-from app.store.database import Database, StoreAway, open_database
-from app.store.migrate import migrate
+from app.store.database import Database, StoreAway
 from app.store.workers import Workers
-from tests.store.parts import running_postgres
-from tests.supervise.embedded import RunningServer
 
 LEASE_S = 30.0
 
@@ -27,20 +24,6 @@ class Sleeper(SystemClock):
 
     def monotonic(self) -> float:
         return super().monotonic() + self.slept_s
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[RunningServer]:
-    with running_postgres() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-async def database(postgres: RunningServer) -> AsyncIterator[Database]:
-    await migrate(postgres.url)
-    opened = await open_database(postgres.url, 4)
-    yield opened
-    await opened.close()
 
 
 @pytest.fixture

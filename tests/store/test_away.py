@@ -2,27 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-
 import asyncpg
 import pytest
 
-from app.store.database import Database, StoreAway, open_database
-from tests.store.parts import running_postgres
-from tests.supervise.embedded import RunningServer
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[RunningServer]:
-    with running_postgres() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-async def database(postgres: RunningServer) -> AsyncIterator[Database]:
-    opened = await open_database(postgres.url, 2)
-    yield opened
-    await opened.close()
+from app.store.database import Database, StoreAway
 
 
 async def _meet(database: Database, code: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,28 +15,11 @@ from app.domain.errors import ErrorClass, Failure
 from app.domain.job import Claimed, Reason, Status
 from app.domain.step import StepRecord, StepStatus, StepWrite
 from app.store.children import Children, ChildrenOf, SpawnRow
-from app.store.database import open_database
 from app.store.leaves import Leave
-from app.store.migrate import migrate
-from tests.store.parts import PROJECT, Store, Worker, render, running_postgres
-from tests.supervise.embedded import RunningServer
+from tests.store.parts import PROJECT, Store, Worker, render
 
 DIGEST = b"d"
 LATER = datetime(2999, 1, 1, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[RunningServer]:
-    with running_postgres() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-async def store(postgres: RunningServer) -> AsyncIterator[Store]:
-    await migrate(postgres.url)
-    database = await open_database(postgres.url, 12)
-    yield Store(database)
-    await database.close()
 
 
 @dataclass(frozen=True, slots=True)

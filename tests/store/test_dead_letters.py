@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -14,7 +14,7 @@ from app.store.database import open_database
 from app.store.dead_letters import DeadLetters
 from app.store.migrate import migrate
 from app.store.operations import Bounds, Operations
-from tests.store.parts import PROJECT, Store, render, running_postgres
+from tests.store.parts import PROJECT, Store, render
 from tests.supervise.embedded import RunningServer
 
 FINE, DEAD, BAD = 20_000, 120, 30
@@ -28,12 +28,6 @@ select gen_random_uuid(), $1, 'w', '1', 'standard', 5, $2, now(), now(), now(), 
     86400, gen_random_uuid(), 't', 's', '[]', '{}', 'processing', 'code', 'detail', $4
 from generate_series(1, $3) n
 """
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[RunningServer]:
-    with running_postgres() as server:
-        yield server
 
 
 @pytest.fixture(scope="module")

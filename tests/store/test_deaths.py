@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -10,26 +9,9 @@ from uuid import UUID
 import pytest
 
 from app.domain.job import Claimed, Status
-from app.store.database import open_database
-from app.store.migrate import migrate
-from tests.store.parts import Store, running_postgres
-from tests.supervise.embedded import RunningServer
+from tests.store.parts import Store
 
 LANE = "standard"
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[RunningServer]:
-    with running_postgres() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-async def store(postgres: RunningServer) -> AsyncIterator[Store]:
-    await migrate(postgres.url)
-    database = await open_database(postgres.url, 6)
-    yield Store(database)
-    await database.close()
 
 
 async def die(store: Store, *, after_step: bool = False) -> Status:

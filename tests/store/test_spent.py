@@ -2,35 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 from uuid import UUID
 
-import pytest
-
 from app.domain.step import StepWrite
-from app.store.database import open_database
-from app.store.migrate import migrate
 from tests.conformance.journal_suite import call, record
-from tests.store.parts import PROJECT, Store, Worker, running_postgres
-from tests.supervise.embedded import RunningServer
+from tests.store.parts import PROJECT, Store, Worker
 from tests.verified import broken
 
 _SPENT = "select status, calls, input_tokens, output_tokens, cost_nanos, attempt_cost_nanos from jobs where id = $1"
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[RunningServer]:
-    with running_postgres() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-async def store(postgres: RunningServer) -> AsyncIterator[Store]:
-    await migrate(postgres.url)
-    database = await open_database(postgres.url, 4)
-    yield Store(database)
-    await database.close()
 
 
 async def test_a_job_that_lost_its_worker_says_what_its_recorded_calls_used(store: Store, postgres: Any) -> None:

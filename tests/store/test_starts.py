@@ -2,29 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
 from uuid import UUID
 
-import pytest
-
-from app.store.database import open_database
-from app.store.migrate import migrate
-from tests.store.parts import PROJECT, Store, running_postgres
-from tests.supervise.embedded import RunningServer
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[RunningServer]:
-    with running_postgres() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-async def store(postgres: RunningServer) -> AsyncIterator[Store]:
-    await migrate(postgres.url)
-    database = await open_database(postgres.url, 4)
-    yield Store(database)
-    await database.close()
+from tests.store.parts import PROJECT, Store
 
 
 async def test_a_job_that_was_canceled_before_its_start_is_told_as_started_after_its_retry(store: Store) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
@@ -14,27 +14,11 @@ import pytest
 
 from app.domain import ids
 from app.store.database import Database, StoreAway, open_database
-from app.store.migrate import migrate
 from app.store.workers import Workers
 from tests.faults.proxy import Proxy
-from tests.store.parts import running_postgres
 from tests.supervise.embedded import RunningServer
 
 LEASE_S = 1.0
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[RunningServer]:
-    with running_postgres() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-async def database(postgres: RunningServer) -> AsyncIterator[Database]:
-    await migrate(postgres.url)
-    opened = await open_database(postgres.url, 4)
-    yield opened
-    await opened.close()
 
 
 @pytest.fixture
