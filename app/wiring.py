@@ -179,13 +179,10 @@ def _runtime(
     workers, deliveries = Workers(database, process_id), Deliveries(database, process_id)
     heart = Heart(workers, clock, role=role, lanes=lanes, lease_s=settings.lease_s)
     cascade = Cascade(Children(database, render), ring, wake, export).once
-    reports, parts = Reports(database), Parts(database=database.ping, redis=lambda: answer(redis))
-    file = ConfigFile(settings.config, refusal)
+    reports, file = Reports(database), ConfigFile(settings.config, refusal)
     report = Report(reports, metrics, process_id, clock, role=role, lanes=lanes, refusal=lambda: file.refusal)
-    overview = Overview(Depth(database), reports, clock)
-    lookout = Lookout(
-        Alerts(database), Symptoms(database), overview, parts, file, settings.off_peak_hours, settings.alerts, clock
-    )
+    watching = _watching(settings, database, redis, reports, report, file, clock)
+    overview = watching.overview
     latency = Latency(reads, overview.queue_s, clock)
     interval_s = settings.queue.ring_interval_s
     backlog = Backlog(reads, settings.queue, clock)
@@ -220,14 +217,37 @@ def _runtime(
         control=Control(controls, ring, wake, export),
         latency=latency,
         explain=Explain(Places(database), latency, overview.look, settings.off_peak_hours, clock),
-        parts=parts,
+        parts=watching.parts,
         overview=overview,
-        lookout=lookout,
+        lookout=watching.lookout,
         report=report,
-        scrape=Scrape(overview, reports, parts, report, lookout, simulated=settings.simulated),
+        scrape=watching.scrape,
         render=render,
         base_url=base_url,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Watching:
+    """What looks at the whole service."""
+
+    parts: Parts
+    overview: Overview
+    lookout: Lookout
+    scrape: Scrape
+
+
+def _watching(
+    settings: Settings, database: Database, redis: ArqRedis, reports: Reports, report: Report, file: ConfigFile,
+    clock: Clock,
+) -> _Watching:  # fmt: skip
+    parts = Parts(database=database.ping, redis=lambda: answer(redis))
+    overview = Overview(Depth(database), reports, clock)
+    lookout = Lookout(
+        Alerts(database), Symptoms(database), overview, parts, file, settings.off_peak_hours, settings.alerts, clock
+    )
+    scrape = Scrape(overview, reports, parts, report, lookout, simulated=settings.simulated)
+    return _Watching(parts, overview, lookout, scrape)
 
 
 @asynccontextmanager

@@ -277,72 +277,6 @@ class Timeline(Answer):
     spans: list[Span]
 
 
-class LaneState(Answer):
-    """A lane's unfinished jobs by state and reason; those that are `due` may start, the oldest since `oldest_s`.
-
-    `eta_s`: when a slot is free for the last of them, by what ended within the last minute; null: nothing did.
-    """
-
-    lane: str
-    queued: int
-    scheduled: int
-    waiting: int
-    running: int
-    reasons: dict[str, int]
-    due: int
-    oldest_s: float
-    eta_s: float | None
-    ended_last_minute: int
-    paused: bool
-    workers: int
-    slots: int
-    slots_in_use: int
-
-
-class WorkerState(Answer):
-    """A live worker and when it was last heard."""
-
-    host: str
-    pid: int
-    lanes: list[str]
-    started_at: AwareDatetime
-    beat_age_s: float
-
-
-class AlertState(Answer):
-    """An alert that stands: what is wrong since when; it was told of at `fired_at`."""
-
-    key: str
-    kind: str
-    detail: str
-    since: AwareDatetime
-    fired_at: AwareDatetime
-
-
-class ServiceState(Answer):
-    """What the service is doing."""
-
-    parts: dict[str, str]
-    lanes: list[LaneState]
-    processes: dict[str, int]
-    workers: list[WorkerState]
-    alerts: list[AlertState]
-    provider_simulated: bool
-
-
-class Live(Answer):
-    """The process answers."""
-
-    status: Literal["ok"]
-
-
-class Ready(Answer):
-    """Each part of the service."""
-
-    status: Literal["ok", "degraded", "away", "draining"]
-    parts: dict[str, str]
-
-
 class Event(Answer):
     """The body of a webhook, byte for byte the same at every attempt; above 20 kB `data` holds no payloads."""
 
@@ -399,6 +333,5 @@ class EventPage(Answer):
 
 
 ANSWERS: tuple[type[Answer], ...] = (
-    Problem, Job, JobPage, DryRun, Workflow, WorkflowList, Timeline, ServiceState, Live, Ready, Event,
-    EventPage,
+    Problem, Job, JobPage, DryRun, Workflow, WorkflowList, Timeline, Event, EventPage,
 )  # fmt: skip

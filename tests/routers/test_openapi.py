@@ -14,7 +14,7 @@ from app.domain.errors import CATALOGUE
 from app.domain.event import WEBHOOK_EVENTS
 from app.engine.catalogue import Catalogue
 from app.main import create_app
-from app.routers import many_samples, many_shapes, samples, shapes
+from app.routers import many_samples, many_shapes, samples, service_shapes, shapes
 from app.routers.schemas import ReplayBody, RetryBody, SubmitBody
 from app.settings import Settings
 from tests.routers.support import fresh
@@ -141,7 +141,8 @@ def test_each_workflow_has_a_path_of_its_own(document: dict[str, Any], catalogue
 EXAMPLES: list[tuple[type[BaseModel], Any]] = [
     (shapes.Job, samples.JOB), (shapes.Job, samples.QUEUED), (shapes.Job, samples.CANCELED),
     (shapes.JobPage, samples.PAGE), (shapes.DryRun, samples.DRY_RUN), (shapes.Timeline, samples.TIMELINE),
-    (shapes.Workflow, samples.WORKFLOW), (shapes.ServiceState, samples.STATUS), (shapes.Ready, samples.READY),
+    (shapes.Workflow, samples.WORKFLOW), (service_shapes.ServiceState, samples.STATUS),
+    (service_shapes.Ready, samples.READY),
     (shapes.Event, samples.EVENT), (SubmitBody, samples.SUBMIT), (RetryBody, {"from": "start"}),
     (shapes.EventPage, samples.EVENT_PAGE), (many_shapes.CausePage, many_samples.CAUSE_PAGE),
     (many_shapes.Operation, many_samples.OPERATION), (many_shapes.Operation, many_samples.COMPLETED),
@@ -175,7 +176,7 @@ def test_real_answers_have_the_shapes_that_are_told(stack: Stack) -> None:
         shapes.Timeline.model_validate(stack.client.get(f"/v1/jobs/{job['id']}/trace").json())
     shapes.JobPage.model_validate(stack.client.get("/v1/jobs", params={"limit": 200}).json())
     shapes.WorkflowList.model_validate(stack.client.get("/v1/workflows").json())
-    shapes.ServiceState.model_validate(stack.client.get("/v1/status").json())
+    service_shapes.ServiceState.model_validate(stack.client.get("/v1/status").json())
     shapes.Ready.model_validate(stack.client.get("/readyz").json())
     shapes.Live.model_validate(stack.client.get("/livez").json())
     dry = stack.client.post("/v1/workflows/noop/jobs?validate_only=true", json={"input": {"m": 1}})
