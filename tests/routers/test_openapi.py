@@ -177,8 +177,8 @@ def test_real_answers_have_the_shapes_that_are_told(stack: Stack) -> None:
     shapes.JobPage.model_validate(stack.client.get("/v1/jobs", params={"limit": 200}).json())
     shapes.WorkflowList.model_validate(stack.client.get("/v1/workflows").json())
     service_shapes.ServiceState.model_validate(stack.client.get("/v1/status").json())
-    shapes.Ready.model_validate(stack.client.get("/readyz").json())
-    shapes.Live.model_validate(stack.client.get("/livez").json())
+    service_shapes.Ready.model_validate(stack.client.get("/readyz").json())
+    service_shapes.Live.model_validate(stack.client.get("/livez").json())
     dry = stack.client.post("/v1/workflows/noop/jobs?validate_only=true", json={"input": {"m": 1}})
     assert shapes.DryRun.model_validate(dry.json()).errors
     shapes.Problem.model_validate(stack.client.post("/v1/workflows/noop/jobs", json={}).json())
