@@ -207,6 +207,14 @@ class ClientSuite:
         assert (type(fault), fault.code) == (TransientError, "provider_unavailable")
         assert status == (200 if ask is streamed else None)
 
+    @pytest.mark.parametrize("kind", ["endless", "wrong_shape"])
+    async def test_a_body_without_end_or_of_no_known_shape_is_no_answer(
+        self, client: ModelClient, ask: Ask, provider: ProviderProcess, kind: str
+    ) -> None:
+        provider.set_faults(error_rates={kind: 1})
+        fault, status = await fault_of(client, wire(), ask)
+        assert (type(fault), fault.code, status) == (TransientError, "provider_unavailable", 200)
+
     async def test_a_body_that_stalls_or_trickles_is_left_in_time(
         self, client: ModelClient, ask: Ask, provider: ProviderProcess
     ) -> None:

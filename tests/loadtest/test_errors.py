@@ -7,7 +7,9 @@ import httpx
 import pytest
 
 from app.loadtest.provider.fault import ERROR_KINDS
+from tests.faults.memory import memory_mb
 from tests.loadtest.provider_process import ProviderProcess, chat_body, content_of
+from tests.stack import until
 
 _SCHEMA = {"type": "object", "properties": {"label": {"enum": ["a", "b"]}}, "required": ["label"]}
 _REFUSALS = {
@@ -27,11 +29,13 @@ _CUTS = {
 }
 # Kinds that leave a call without a stream whole; as streams they have tests of their own.
 _HARMLESS = ("no_end", "error_event", "no_usage")
+# What has a test of its own.
+_DELIVERED = ("trickle", "endless", "wrong_shape")
 _SPOILED = {"truncated": "length", "content_filter": "content_filter", "bad_json": "stop"}
 
 
 def test_every_kind_is_tested_here() -> None:
-    assert sorted([*_REFUSALS, *_CUTS, *_SPOILED, *_HARMLESS, "trickle"]) == sorted(ERROR_KINDS)
+    assert sorted([*_REFUSALS, *_CUTS, *_SPOILED, *_HARMLESS, *_DELIVERED]) == sorted(ERROR_KINDS)
 
 
 @pytest.mark.parametrize("kind", _REFUSALS)
@@ -82,6 +86,28 @@ def test_a_trickle_comes_byte_by_byte(provider: ProviderProcess) -> None:
     assert len(parts[0]) == int(response.headers["content-length"]) // 2
     assert [len(part) for part in parts[1:]] == [1] * 5
     assert provider.stats()["by_outcome"] == {"trickle": 1}
+
+
+def test_an_endless_answer_comes_until_the_client_leaves(provider: ProviderProcess) -> None:
+    provider.set_faults(error_rates={"endless": 1})
+    before, taken = memory_mb(provider.pid), 0
+    with provider.http.stream("POST", "/v1/chat/completions", json=chat_body("hello"), timeout=5) as response:
+        assert int(response.headers["content-length"]) > 500_000_000
+        for part in response.iter_raw():
+            taken += len(part)
+            if taken > 60_000_000:
+                break
+    until(lambda: provider.stats()["by_outcome"] == {"endless": 1})
+    assert memory_mb(provider.pid) - before < 20
+    assert provider.stats()["in_flight"] == 0
+
+
+def test_json_of_no_known_shape(provider: ProviderProcess) -> None:
+    provider.set_faults(error_rates={"wrong_shape": 1})
+    response = provider.chat("hello")
+    assert response.status_code == 200 and "unexpected" in response.json()
+    assert not isinstance(response.json()["choices"], list)
+    assert provider.stats()["by_outcome"] == {"wrong_shape": 1}
 
 
 def _fits(content: str) -> bool:

@@ -8,15 +8,22 @@ from app.loadtest.provider.fault import ErrorKind
 
 
 class End(Enum):
-    """What happens after the last part: the HTTP answer ends, or the rest of it is cut, held back or dripped."""
+    """After the last part the HTTP answer ends, or its rest is cut, held back, dripped or drowned in zeros."""
 
     WHOLE = "whole"
     CUT = "cut"
     STALL = "stall"
     DRIP = "drip"
+    FLOOD = "flood"
 
 
-_ENDS: dict[ErrorKind | None, End] = {"truncated_body": End.CUT, "stalled": End.STALL, "trickle": End.DRIP}
+# What comes in place of the rest of an endless answer.
+FLOOD_BYTES = 500_000_000
+# JSON that no dialect knows.
+MISSHAPEN = b'{"unexpected": [1, null, {"answer": "yes"}], "choices": {"0": []}, "content": 7}'
+_ENDS: dict[ErrorKind | None, End] = {
+    "truncated_body": End.CUT, "stalled": End.STALL, "trickle": End.DRIP, "endless": End.FLOOD,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +52,8 @@ def body_delivery(body: bytes, kind: ErrorKind | None, tokens: int) -> Delivery 
     if end is None:
         return None
     half = len(body) // 2
-    return Delivery((body[:half],), (tokens,), end, body[half:], length=len(body))
+    length = half + FLOOD_BYTES if end is End.FLOOD else len(body)
+    return Delivery((body[:half],), (tokens,), end, body[half:], length=length)
 
 
 def event_delivery(events: Events, kind: ErrorKind | None, error: bytes, pace_s: float) -> Delivery:
@@ -55,6 +63,8 @@ def event_delivery(events: Events, kind: ErrorKind | None, error: bytes, pace_s:
     first, second = events.tokens[:half], events.tokens[half:]
     if kind == "error_event":
         return Delivery((events.opening, *first, error), _counts(half, 1), End.WHOLE, gap_s=gap_s)
+    if kind == "wrong_shape":
+        return Delivery((b"data: ", MISSHAPEN, b"\n\n", events.mark), (0, 0, 0, 0), End.WHOLE)
     if kind in _ENDS:
         rest = b"".join((*second, events.closing, events.mark))
         return Delivery((events.opening, *first), _counts(half, 0), _ENDS[kind], rest, gap_s)

@@ -28,12 +28,14 @@ ErrorKind = Literal[
     "no_usage",
     "no_end",
     "error_event",
+    "endless",
+    "wrong_shape",
 ]
 ERROR_KINDS: tuple[str, ...] = get_args(ErrorKind)
 # Kinds of an answer that comes, but spoiled or not whole.
 CONTENT_KINDS: frozenset[str] = frozenset({
     "truncated", "bad_json", "content_filter", "truncated_body", "stalled", "trickle", "no_usage", "no_end",
-    "error_event",
+    "error_event", "endless", "wrong_shape",
 })  # fmt: skip
 # Kinds that only a stream can meet; they leave other calls alone.
 STREAM_KINDS: frozenset[str] = frozenset({"no_end", "error_event"})

@@ -5,7 +5,7 @@ from enum import Enum
 
 from app.loadtest.provider.answer import make_reply
 from app.loadtest.provider.calls import Ending
-from app.loadtest.provider.delivery import Delivery, body_delivery, event_delivery
+from app.loadtest.provider.delivery import MISSHAPEN, Delivery, body_delivery, event_delivery
 from app.loadtest.provider.dialect import Ask, Dialect, Headers, Refusal, Reply, retry_after
 from app.loadtest.provider.draw import Draw
 from app.loadtest.provider.fault import STREAM_KINDS, ErrorKind, Regime
@@ -87,7 +87,7 @@ class Turn:
         return self._streamed(reply, kind) if self.ask.stream else self._whole(reply, kind)
 
     def _whole(self, reply: Reply, kind: ErrorKind | None) -> Plan:
-        body = self.dialect.reply(self.ask, reply)
+        body = MISSHAPEN if kind == "wrong_shape" else self.dialect.reply(self.ask, reply)
         delivery = body_delivery(body, kind, reply.completion_tokens)
         return self._answer(reply, kind, self.delay_s, body, delivery)
 

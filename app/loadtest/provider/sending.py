@@ -2,12 +2,13 @@
 
 import time
 
-from app.loadtest.provider.delivery import Delivery, End
+from app.loadtest.provider.delivery import FLOOD_BYTES, Delivery, End
 from app.loadtest.provider.dialect import Headers
 from app.loadtest.provider.exchange import ClientGone, Exchange
 
 # A dripped rest: one byte at a time, so that it outlasts any patience without ever falling silent.
 DRIP_S = 0.05
+_ZEROS = bytes(1_000_000)
 # Parts that are due together leave together, up to so many.
 _TOGETHER = 64
 _SHORTEST_WAIT_S = 0.0005
@@ -48,12 +49,20 @@ class Sending:
             raise ClientGone
         elif self._delivery.end is End.DRIP:
             await self._drip()
+        elif self._delivery.end is End.FLOOD:
+            await self._flood()
 
     async def _drip(self) -> None:
         for place in range(len(self._delivery.rest)):
             await self._pause(DRIP_S)
             await self._exchange.send_part(self._delivery.rest[place : place + 1], more=True)
         await self._exchange.send_part(b"", more=False)
+
+    async def _flood(self) -> None:
+        """Many zeros, as fast as the client takes them, and never more than one portion of them held."""
+        for left in range(FLOOD_BYTES // len(_ZEROS), 0, -1):
+            await self._exchange.wait(0)
+            await self._exchange.send_part(_ZEROS, more=left > 1)
 
     async def _flush(self, last: bool = False) -> None:
         if self._ready or last:

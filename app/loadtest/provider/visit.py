@@ -90,7 +90,7 @@ class Reception:
         try:
             await sending.run(plan.ending.status or 200, plan.headers)
         except ClientGone:
-            outcome = plan.ending.outcome if delivery.end in (End.STALL, End.DRIP) else "client_disconnected"
+            outcome = plan.ending.outcome if delivery.end in (End.STALL, End.DRIP, End.FLOOD) else "client_disconnected"
             return replace(self._left(outcome), status=plan.ending.status, completion_tokens=sending.tokens)
         return replace(plan.ending, completion_tokens=sending.tokens)
 
