@@ -27,7 +27,7 @@ class StepMark:
 @dataclass(frozen=True, slots=True)
 class Told:
     """One answer to a submit: the job's id and status, or None and what went wrong; `key` is the
-    Idempotency-Key; `waits`: the answer was to come at the job's end."""
+    Idempotency-Key; `waits`: the answer was to come at the job's end; `retry_after` is that header."""
 
     asked_at: float
     at: float
@@ -36,6 +36,7 @@ class Told:
     status: int | None
     error: str | None = None
     waits: bool = False
+    retry_after: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,10 @@ _REPEATED = 5
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """`rate` jobs a second, of 3 to 5 steps of about `step_s`; shares are between 0 and 1."""
+    """`rate` jobs a second, of so many steps of about `step_s`; shares are between 0 and 1.
+
+    `lane` None: the workflow's own. `who` tells the clients of one run apart.
+    """
 
     rate: float = 45.0
     step_s: float = 0.05
@@ -32,6 +35,9 @@ class Shape:
     waiting: float = 0.0
     seed: int = 1
     hooks_proxied: bool = False
+    steps: tuple[int, int] = (3, 5)
+    lane: str | None = None
+    who: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +51,24 @@ class Wanted:
 
 
 class Load:
-    """A crowd of clients in a thread of its own, since the test's thread kills and starts processes."""
+    """A crowd of clients in a thread of its own, since the test's thread kills and starts processes.
 
-    def __init__(self, url: str, bearer: dict[str, str], journal: Path, wanted: Iterator[Wanted]) -> None:
+    It sends at its times, however long answers take. Where it is `refusable`, a 429 is an answer, and not repeated.
+    """
+
+    def __init__(
+        self, url: str, bearer: dict[str, str], journal: Path, wanted: Iterator[Wanted], *, refusable: bool = False
+    ) -> None:
         self._url = url
         self._bearer = bearer
         self._journal = journal
         self._wanted = wanted
+        self._refusable = refusable
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
         self._stopping = threading.Event()
         self._errors: list[BaseException] = []
         self.accepted = 0
+        self.refused = 0
 
     def start(self) -> None:
         """Begin to submit."""
@@ -80,29 +93,34 @@ class Load:
             self._errors.append(error)
 
     async def _all(self, http: httpx.AsyncClient) -> None:
-        sent, clients = [], []
+        due, sent, clients = time.monotonic(), list[Wanted](), []
         for wanted in self._wanted:
             if self._stopping.is_set():
                 break
-            sent.append(wanted)
-            clients.append(asyncio.create_task(self._one(http, wanted)))
-            await asyncio.sleep(wanted.pause_s)
+            clients.append(asyncio.create_task(self._one(http, wanted, sent)))
+            due += wanted.pause_s
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
         await asyncio.gather(*clients)
         await asyncio.gather(*(self._until_told(http, wanted) for wanted in sent[::_REPEATED]))
 
-    async def _one(self, http: httpx.AsyncClient, wanted: Wanted) -> None:
-        await self._until_told(http, wanted)
-        self.accepted += 1
+    async def _one(self, http: httpx.AsyncClient, wanted: Wanted, sent: list[Wanted]) -> None:
+        if await self._until_told(http, wanted):
+            self.accepted += 1
+            sent.append(wanted)
+        else:
+            self.refused += 1
 
-    async def _until_told(self, http: httpx.AsyncClient, wanted: Wanted) -> None:
+    async def _until_told(self, http: httpx.AsyncClient, wanted: Wanted) -> bool:
+        """Whether it was accepted."""
         until, pause_s = time.monotonic() + _PATIENCE_S, 0.1
-        while not await self._ask(http, wanted):
+        while (accepted := await self._ask(http, wanted)) is None:
             assert time.monotonic() < until, f"no answer to {wanted.key} within {_PATIENCE_S} s"
             await asyncio.sleep(pause_s)
             pause_s = min(1.0, pause_s * 2)
+        return accepted
 
-    async def _ask(self, http: httpx.AsyncClient, wanted: Wanted) -> bool:
-        """Whether the job was accepted; notes the answer, or that there was none."""
+    async def _ask(self, http: httpx.AsyncClient, wanted: Wanted) -> bool | None:
+        """Whether the job was accepted, None: to be asked again; notes the answer, or that there was none."""
         headers = {"Idempotency-Key": wanted.key} | ({"Prefer": "wait=10"} if wanted.waits else {})
         asked_at = time.time()
         try:
@@ -111,22 +129,24 @@ class Load:
             append(
                 self._journal, Told(asked_at, time.time(), wanted.key, None, None, type(error).__name__, wanted.waits)
             )
-            return False
+            return None
         accepted = answer.status_code in _ACCEPTED
-        assert accepted or answer.status_code >= 500, answer.text
+        refused = self._refusable and answer.status_code == 429
+        assert accepted or refused or answer.status_code >= 500, answer.text
         told, code = (answer.json()["id"], None) if accepted else (None, answer.json()["code"])
-        append(self._journal, Told(asked_at, time.time(), wanted.key, told, answer.status_code, code, wanted.waits))
-        return accepted
+        status, retry_after = answer.status_code, answer.headers.get("retry-after")
+        append(self._journal, Told(asked_at, time.time(), wanted.key, told, status, code, wanted.waits, retry_after))
+        return accepted if accepted or refused else None
 
 
 def draw(shape: Shape, run: str, marks: Path, hook_url: str) -> Iterator[Wanted]:
     """Submits without end, the same for the same seed."""
     chance, n = random.Random(shape.seed), 0
     while True:
-        key = f"{run}-{n}"
-        given = {"journal": str(marks), "name": key, "steps": chance.randint(3, 5)}
+        key = f"{run}-{shape.who}{n}"
+        given = {"journal": str(marks), "name": key, "steps": chance.randint(*shape.steps)}
         given |= {"step_s": shape.step_s * chance.uniform(0.5, 1.5), "asks": int(chance.random() < shape.asking)}
-        body: dict[str, Any] = {"input": given, "tags": [run]}
+        body: dict[str, Any] = {"input": given, "tags": [run]} | ({"lane": shape.lane} if shape.lane else {})
         if chance.random() < shape.hooked:
             body["webhook"] = {"url": hook_url}
         yield Wanted(key, body, chance.random() < shape.waiting, chance.expovariate(shape.rate))

@@ -39,6 +39,16 @@ def test_what_is_late_fails() -> None:
     assert "above 1 s" in text(line)
 
 
+def test_a_bound_may_be_for_the_p99_and_come_from_another_line() -> None:
+    calm, busy = Line("calm", "start"), Line("busy", "start", p99=True, over=(2.0, 0))
+    experiment = Experiment(_nothing, (calm, busy))
+    times = [0.2] * 198 + [9.0]
+    _, line = figures(experiment, [replace(ONE, times={0: [0.1] * 200, 1: times})])
+    assert line.holds and line.bar_s == 0.2 and "| 0.2 (p99) |" in markdown([line])
+    _, line = figures(experiment, [replace(ONE, times={0: [0.1] * 200, 1: [*times, 0.21]})])
+    assert not line.holds and "0.21 s in 99 of 100, 0.2 s are allowed" in markdown([line])
+
+
 def test_what_could_not_run_says_why() -> None:
     (line,) = not_run(EXPERIMENT, "no tmpfs may be mounted")
     assert "not run: no tmpfs may be mounted" in markdown([line])

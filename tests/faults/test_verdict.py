@@ -47,6 +47,12 @@ def test_a_step_in_flight_may_run_once_more_after_its_worker_was_felled() -> Non
     assert verdict.clean and verdict.reruns == 1, verdict.explained()
 
 
+def test_who_was_refused_has_lost_nothing() -> None:
+    told = [*SEEN.told, Told(0.2, 0.3, "b", None, 429)]
+    verdict = judge(replace(SEEN, told=told), STORED)
+    assert verdict.clean, verdict.explained()
+
+
 @pytest.mark.parametrize(
     ("letter", "seen", "stored"),
     [
@@ -64,6 +70,7 @@ def test_a_step_in_flight_may_run_once_more_after_its_worker_was_felled() -> Non
         ("D", {"asked": [Asked("a/0", "k"), Asked("a/0", "other")]}, {}),
         ("D", {"hooks": [*SEEN.hooks, replace(SEEN.hooks[0], id="evt_other")]}, {}),
         ("D", {"told": [*SEEN.told, Told(0.2, 0.3, "a", ids.show("job", UUID(int=3)), 202)]}, {}),
+        ("D", {"told": [Told(0.0, 0.1, "a", None, 429)]}, {}),
         ("D", {}, {"ends": STORED.ends * 2}),
         ("D", {}, {"jobs": [STORED.jobs[0], {**STORED.jobs[0], "id": UUID(int=4)}]}),
         ("D", {}, {"deliveries": STORED.deliveries * 2}),

@@ -19,12 +19,17 @@ class CannotRun(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of the table: what was done, what T counts, its bound in seconds, the best peer's figure."""
+    """A line of the table: what was done, what T counts, its bound in seconds, the best peer's figure.
+
+    `p99`: that share of T must be in the bound, not all of it. `over`: the bound is so many times the p99 of that line.
+    """
 
     title: str
     counts: str
     bar_s: float | None = None
     peer: str = "-"
+    p99: bool = False
+    over: tuple[float, int] | None = None
 
 
 @dataclass(slots=True)

@@ -1,8 +1,8 @@
 """What a run lost, doubled or ran again: computed from the outside journals and, for what is stored, from SQL.
 
 L: accepted jobs without exactly one end state, or that claim work nobody did. W: due webhooks neither delivered nor
-dead. D: finished steps run again, double ends, two ids for one webhook or one key. A step that was in flight when its
-worker died may run once more, with the same idempotency key: that is counted apart, as `reruns`.
+dead. D: finished steps run again, double ends, two ids for one webhook or one key, jobs that were refused. A step that
+was in flight when its worker died may run once more, with the same idempotency key: that is counted apart, as `reruns`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from typing import Any
 from app.domain import ids
 from tests.faults.journals import Asked, Hook, StepMark, Told
 
+# The queue is full: an answer, after which there must be no job.
+_REFUSED = 429
 ENDS = ("job.succeeded", "job.failed", "job.canceled", "job.expired")
 
 
@@ -73,6 +75,7 @@ def judge(seen: Seen, stored: Stored, felled: Collection[int] = ()) -> Verdict:
         webhooks=list(_undelivered(seen, stored)),
         doubled=[
             *_two_jobs_for_a_key(seen, stored),
+            *_refused_and_stored(seen, stored),
             *_double_ends(stored),
             *_run_again(seen, stored),
             *_run_twice(seen, felled),
@@ -95,7 +98,8 @@ def _lost(seen: Seen, stored: Stored) -> Iterator[str]:
             yield f"L {key}: {shown} is {job['status']}"
         elif not ends[job["id"]]:
             yield f"L {key}: {shown} ended without an event"
-    for key in {told.key for told in seen.told} - {told.key for told in seen.told if told.id}:
+    answered = {told.key for told in seen.told if told.id or told.status == _REFUSED}
+    for key in {told.key for told in seen.told} - answered:
         yield f"L {key}: never answered"
 
 
@@ -138,6 +142,12 @@ def _two_jobs_for_a_key(seen: Seen, stored: Stored) -> Iterator[str]:
     for key, count in Counter(job["key"] for job in stored.jobs).items():
         if count > 1:
             yield f"D {key}: stored {count} times"
+
+
+def _refused_and_stored(seen: Seen, stored: Stored) -> Iterator[str]:
+    refused = {told.key for told in seen.told if told.status == _REFUSED} - {told.key for told in seen.told if told.id}
+    for key in refused & {job["key"] for job in stored.jobs}:
+        yield f"D {key}: refused, and stored all the same"
 
 
 def _double_ends(stored: Stored) -> Iterator[str]:

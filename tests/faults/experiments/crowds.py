@@ -1,0 +1,117 @@
+"""More is sent than can be done: ten times of it for a while, or nearly all of it by one tenant; others barely wait."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+from tests.faults import journals
+from tests.faults.journals import Told
+from tests.faults.load import Load, Shape, draw
+from tests.faults.memory import memory_mb
+from tests.faults.scene import Scene, start_lags
+from tests.faults.trial import Trial
+from tests.routers.support import Keys
+from tests.stack import KEY, Process, bearer
+
+RATE = 20.0
+FLOOD_RATE = 200.0
+SHARE = 0.95
+_TENANTS = ("quiet-one", "quiet-two")
+# Two workers of five slots end 50 jobs of 0.2 s a second; the cap is what they do in four seconds.
+_JOB = Shape(rate=RATE, step_s=0.2, steps=(1, 1), hooked=0.1, asking=0.0)
+_SETTINGS = {"LANEWAY_QUEUE__MAX_UNSTARTED_PER_PROJECT": "200", "LANEWAY_LANES__STANDARD__SLOTS": "5"}
+_WARM_S = 2.0
+# Of the API and of each worker, while ten times the load comes in.
+_GROWTH_MB = 50
+_MOST_RETRY_AFTER_S = 60
+
+Span = tuple[float, float]
+
+
+def burst(seconds: float, trial: Trial) -> None:
+    """Calm for so long, then ten times the submits for so long, while another project's interactive work goes on."""
+    scene, crew = trial.scene, _crew(trial.scene)
+    urgent = _clients(trial, replace(_JOB, who="urgent", lane="interactive", step_s=0.02), _new_key(scene, "urgent"))
+    usual = _clients(trial, replace(_JOB, who="usual"))
+    time.sleep(_WARM_S)
+    calm = _span(seconds)
+    before = [memory_mb(process.pid) for process in crew]
+    crowd = _clients(trial, replace(_JOB, who="crowd", rate=9 * RATE))
+    tenfold = _span(seconds)
+    grown = [memory_mb(process.pid) - had for process, had in zip(crew, before, strict=True)]
+    told = _told(trial, (crowd, usual), (urgent,))
+    trial.expect(max(grown) < _GROWTH_MB, f"API and workers grew by {[round(one) for one in grown]} MB")
+    trial.took([one.at - one.asked_at for one in told if one.id and tenfold[0] <= one.asked_at < tenfold[1]])
+    trial.took(_lags(scene, told, "urgent", calm), line=1)
+    trial.took(_lags(scene, told, "urgent", tenfold), line=2)
+
+
+def flood(seconds: float, trial: Trial) -> None:
+    """Three tenants of one lane send alike for so long, then one of them sends that share of all for so long."""
+    scene = trial.scene
+    _crew(scene)
+    each = replace(_JOB, rate=FLOOD_RATE * (1 - SHARE) / len(_TENANTS))
+    quiet = [_clients(trial, replace(each, who=who), _new_key(scene, who)) for who in _TENANTS]
+    usual = _clients(trial, replace(each, who="usual"))
+    time.sleep(_WARM_S)
+    calm = _span(seconds)
+    loud = _clients(trial, replace(_JOB, who="loud", rate=FLOOD_RATE * SHARE - each.rate))
+    flooded = _span(seconds)
+    told = _told(trial, (loud, usual), quiet)
+    for line, span in enumerate((calm, flooded)):
+        trial.took(_lags(scene, told, "quiet", span), line)
+
+
+def _crew(scene: Scene) -> list[Process]:
+    """An API and two workers, which do less than will be sent."""
+    scene.crew.use(_SETTINGS)
+    return [scene.crew.api(), *scene.crew.workers(2)]
+
+
+def _new_key(scene: Scene, name: str) -> str:
+    """Of a project of its own."""
+    return Keys(scene.stack.servers.database_url).mint(project=f"{scene.name}-{name}").text
+
+
+def _clients(trial: Trial, shape: Shape, key: str = KEY) -> Load:
+    """They submit from now on; no two send at the same times."""
+    scene = trial.scene
+    own = replace(shape, seed=trial.chance.randrange(1 << 32))
+    wanted = draw(own, scene.name, scene.marked, f"{scene.stack.hooks.url}/{scene.name}")
+    load = Load(scene.stack.url, bearer(key), scene.told, wanted, refusable=True)
+    load.start()
+    return load
+
+
+def _span(seconds: float) -> Span:
+    """Now, and the end of so long a sleep."""
+    since = time.time()
+    time.sleep(seconds)
+    return since, time.time()
+
+
+def _told(trial: Trial, crowd: Sequence[Load], others: Sequence[Load]) -> list[Told]:
+    """What all were told, once all is done: only who sent too much was refused, and told when to come back."""
+    scene = trial.scene
+    for load in (*crowd, *others):
+        load.finish()
+    scene.rest(60)
+    told = journals.told(scene.told)
+    refused = [one for one in told if one.status == 429]
+    odd = [one for one in told if not one.id and (one.status, one.error) != (429, "queue_full")]
+    trial.expect(not odd, f"{len(odd)} of {len(told)} were answered otherwise: {odd[:2]}")
+    in_time = [one for one in refused if 1 <= int(one.retry_after or 0) <= _MOST_RETRY_AFTER_S]
+    trial.expect(len(in_time) == len(refused), "a 429 did not say when to come back")
+    trial.expect(refused, "the crowd did not reach the cap")
+    trial.expect(not sum(load.refused for load in others), "who sent little was refused")
+    ends = {(job["status"], job["attempt"]) for job in scene.jobs()}
+    trial.expect(ends == {("succeeded", 1)}, f"jobs ended as {ends}")
+    return told
+
+
+def _lags(scene: Scene, told: list[Told], who: str, span: Span) -> list[float]:
+    """Submit to start, of what those clients sent in that span."""
+    mine = f"{scene.name}-{who}"
+    return start_lags(scene.marks(), [one for one in told if one.key.startswith(mine)], *span)
