@@ -24,9 +24,14 @@ class Control:
         self._ring = ring
         self._wake = wake
 
-    async def cancel(self, project_id: UUID, job_id: UUID, revision: int | None = None) -> bool:
-        """End the job, or signal its worker. True when it has ended, False when the signal is on its way."""
-        result = await self._controls.cancel(project_id, job_id, revision)
+    async def cancel(
+        self, project_id: UUID, job_id: UUID, revision: int | None = None, *, by: UUID | None = None
+    ) -> bool:
+        """End the job, or signal its worker. True when it has ended, False when the signal is on its way.
+
+        `by` is the key of the client that asked for it, for the audit.
+        """
+        result = await self._controls.cancel(project_id, job_id, revision, by=by)
         if isinstance(result, Refusal):
             raise _problem(result, revision)
         if isinstance(result, Status):
@@ -48,10 +53,17 @@ class Control:
         from_start: bool,
         revision: int | None,
         idempotency: IdempotencyKey | None = None,
+        by: UUID | None = None,
     ) -> bool:
         """Queue an ended job again. True when the same request with this key did so before, and nothing happens now."""
         result = await self._controls.retry(
-            project_id, job_id, version=version, from_start=from_start, revision=revision, idempotency=idempotency
+            project_id,
+            job_id,
+            version=version,
+            from_start=from_start,
+            revision=revision,
+            idempotency=idempotency,
+            by=by,
         )
         if isinstance(result, Refusal):
             raise _problem(result, revision)

@@ -125,7 +125,7 @@ async def cancel(request: Request, job_id: str, key: WriterDep, runtime: Runtime
     """200 when the job has ended, by this or before; 202 when its worker was told."""
     own = job_id_of(job_id)
     parse(CancelBody, body)
-    canceling = runtime.control.cancel(key.project_id, own, expected_revision(request))
+    canceling = runtime.control.cancel(key.project_id, own, expected_revision(request), by=key.id)
     ended = await timed(request, "store", canceling)
     job = kept(runtime, await runtime.reads.job(key.project_id, own))
     return await job_answer(runtime, job, 200 if ended or job.status.terminal else 202)
@@ -152,6 +152,7 @@ async def retry(request: Request, job_id: str, key: WriterDep, runtime: RuntimeD
         from_start=parsed.from_ == "start",
         revision=expected_revision(request),
         idempotency=submission.idempotency_of(request, body),
+        by=key.id,
     )
     replayed = await timed(request, "store", retrying)
     headers = {"Idempotent-Replayed": "true"} if replayed else {}

@@ -14,6 +14,7 @@ from app.domain.event import EventType
 from app.domain.job import Status, Verb, sources
 from app.store import families, rows
 from app.store.announce import Moved, RenderBody, announce
+from app.store.audits import Act, note
 from app.store.database import Connection, Database
 from app.store.leaves import END_EVENT
 from app.store.steps import USED
@@ -152,8 +153,13 @@ class Controls:
         self._database = database
         self._render = render
 
-    async def cancel(self, project_id: UUID, job_id: UUID, revision: int | None = None) -> Moved | Status | Refusal:
-        """End an unclaimed job (Moved), flag a running one (Status.RUNNING), or the end state it has already."""
+    async def cancel(
+        self, project_id: UUID, job_id: UUID, revision: int | None = None, *, by: UUID | None = None
+    ) -> Moved | Status | Refusal:
+        """End an unclaimed job (Moved), flag a running one (Status.RUNNING), or the end state it has already.
+
+        What has an effect is audited under the key `by`; None: no client asked for it.
+        """
         async with self._database.transaction() as connection:
             await families.lock_children(connection, [job_id])
             found = await connection.fetchrow(_READ, job_id, project_id)
@@ -161,8 +167,10 @@ class Controls:
             if isinstance(status, Refusal) or status.terminal:
                 return status
             if status is Status.RUNNING:
-                await connection.execute(FLAG, [job_id])
+                if await connection.fetch(FLAG, [job_id]):
+                    await _noted(connection, project_id, by, "job.canceled", job_id)
                 return status
+            await _noted(connection, project_id, by, "job.canceled", job_id)
             return (await self._announced(connection, await connection.fetch(CANCEL, [job_id], _CANCELED)))[0]
 
     async def retry(
@@ -174,8 +182,11 @@ class Controls:
         from_start: bool,
         revision: int | None = None,
         idempotency: IdempotencyKey | None = None,
+        by: UUID | None = None,
     ) -> Refusal | Outcome | None:
         """Queue a failed, canceled or expired job again, same id; finished steps are kept unless `from_start`.
+
+        Audited under the key `by`.
 
         An Outcome when the key of an earlier retry came again; only a retry that takes place binds its key.
         """
@@ -191,6 +202,7 @@ class Controls:
                 return Refusal.STATE
             if idempotency:
                 await take_key(connection, project_id, idempotency, job_id)
+            await _noted(connection, project_id, by, "job.retried", job_id)
             await queue_again(connection, [job_id], self._render, version=version, from_start=from_start)
             return None
 
@@ -269,6 +281,11 @@ def moved_of(row: asyncpg.Record) -> Moved:
         error_class=row["error_class"],
         error_code=row["error_code"],
     )
+
+
+async def _noted(connection: Connection, project_id: UUID, by: UUID | None, action: str, job_id: UUID) -> None:
+    if by is not None:
+        await note(connection, Act(project_id, by, action, None, 1, [job_id]))
 
 
 def _checked(row: asyncpg.Record | None, revision: int | None) -> Status | Refusal:

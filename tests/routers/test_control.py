@@ -40,6 +40,20 @@ def test_an_unstarted_job_is_canceled_at_once_and_only_once(stack: Stack) -> Non
     assert found["ended_at"]
 
 
+def test_the_audit_says_who_canceled_and_retried(stack: Stack) -> None:
+    job = stack.submit("noop-fast", {"n": 1})
+    for verb in ("cancel", "cancel", "retry", "cancel", "cancel"):
+        act(stack, verb, job)
+    running = started(stack)
+    for _ in range(2):
+        act(stack, "cancel", running)
+    stack.ended(running["id"], 5)
+    entries = stack.client.get("/v1/audit", params={"include": "jobs", "limit": 10}).json()["data"]
+    found = {own["id"]: [one["action"] for one in entries if one["job_ids"] == [own["id"]]] for own in (job, running)}
+    assert found == {job["id"]: ["job.canceled", "job.retried", "job.canceled"], running["id"]: ["job.canceled"]}
+    assert all(one["key_id"] for one in entries)
+
+
 def test_a_running_job_is_signaled(stack: Stack) -> None:
     job = started(stack)
     answer = act(stack, "cancel", job)
