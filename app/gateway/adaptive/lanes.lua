@@ -1,0 +1,36 @@
+-- Whose turn it is: real-time before bulk, tenants by virtual time, now and then a bulk call that waited long.
+local lanes = {}
+
+-- Start-time fair queueing (Goyal, Vin, Cheng 1996): the tenant with the smallest start tag is served, and its tag grows
+-- by the tokens of the call. A tenant that comes back starts at the floor: what it did not use is not saved up for it.
+local function first(s, line, lane)
+  local floor, name, tag, head = s.floor[lane + 1], nil, nil, nil
+  for _, tenant in ipairs(line.tenants(lane)) do
+    local its = math.max(tenant[2], floor)
+    if not tag or its <= tag then
+      local its_head = line.head(lane, tenant[1])
+      -- Of tenants that stand equal, the one whose call has waited longest.
+      if its_head and (not tag or its < tag or its_head.since < head.since) then
+        name, tag, head = tenant[1], its, its_head
+      end
+    end
+  end
+  return name, tag, head
+end
+
+-- The call to be granted next: its lane, tenant, start tag and head; nil when nobody waits.
+function lanes.next(s, now, line)
+  local bulk, bulk_tag, bulk_head = first(s, line, 1)
+  if bulk and s.passed >= 9 and now - bulk_head.since > 30 then return 1, bulk, bulk_tag, bulk_head, true end
+  local name, tag, head = first(s, line, 0)
+  if name then return 0, name, tag, head, false end
+  if bulk then return 1, bulk, bulk_tag, bulk_head, false end
+  return nil
+end
+
+-- Notes that this call was granted: its tenant stands further back by what it costs.
+function lanes.charge(s, line, lane, tenant, tag, head)
+  s.floor[lane + 1] = tag
+  line.charge(lane, tenant, tag + head.input + head.output)
+  s.passed = lane == 0 and s.passed + 1 or 0
+end
