@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
+import aiohttp
 
 from tests.faults.journals import Told, append
 
@@ -25,7 +25,7 @@ _REPEATED = 5
 class Shape:
     """`rate` jobs a second, of so many steps of about `step_s`; shares are between 0 and 1.
 
-    `lane` None: the workflow's own. `who` tells the clients of one run apart.
+    `who` tells the clients of one run apart.
     """
 
     rate: float = 45.0
@@ -36,15 +36,16 @@ class Shape:
     seed: int = 1
     hooks_proxied: bool = False
     steps: tuple[int, int] = (3, 5)
-    lane: str | None = None
+    workflow: str = "trail"
     who: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """One submit: its key, its body, whether its client waits for the end, and the pause after it."""
+    """One submit: its key, its workflow, its body, whether its client waits for the end, and the pause after it."""
 
     key: str
+    workflow: str
     body: dict[str, Any]
     waits: bool
     pause_s: float
@@ -83,16 +84,16 @@ class Load:
             raise error
 
     async def _run(self) -> None:
-        limits = httpx.Limits(max_connections=64)
+        connector, timeout = aiohttp.TCPConnector(limit=64), aiohttp.ClientTimeout(15)
         try:
-            async with httpx.AsyncClient(
-                base_url=self._url, headers=self._bearer, timeout=15, limits=limits, trust_env=False
+            async with aiohttp.ClientSession(
+                self._url, headers=self._bearer, connector=connector, timeout=timeout
             ) as http:
                 await self._all(http)
         except BaseException as error:
             self._errors.append(error)
 
-    async def _all(self, http: httpx.AsyncClient) -> None:
+    async def _all(self, http: aiohttp.ClientSession) -> None:
         due, sent, clients = time.monotonic(), list[Wanted](), []
         for wanted in self._wanted:
             if self._stopping.is_set():
@@ -103,14 +104,14 @@ class Load:
         await asyncio.gather(*clients)
         await asyncio.gather(*(self._until_told(http, wanted) for wanted in sent[::_REPEATED]))
 
-    async def _one(self, http: httpx.AsyncClient, wanted: Wanted, sent: list[Wanted]) -> None:
+    async def _one(self, http: aiohttp.ClientSession, wanted: Wanted, sent: list[Wanted]) -> None:
         if await self._until_told(http, wanted):
             self.accepted += 1
             sent.append(wanted)
         else:
             self.refused += 1
 
-    async def _until_told(self, http: httpx.AsyncClient, wanted: Wanted) -> bool:
+    async def _until_told(self, http: aiohttp.ClientSession, wanted: Wanted) -> bool:
         """Whether it was accepted."""
         until, pause_s = time.monotonic() + _PATIENCE_S, 0.1
         while (accepted := await self._ask(http, wanted)) is None:
@@ -119,22 +120,23 @@ class Load:
             pause_s = min(1.0, pause_s * 2)
         return accepted
 
-    async def _ask(self, http: httpx.AsyncClient, wanted: Wanted) -> bool | None:
+    async def _ask(self, http: aiohttp.ClientSession, wanted: Wanted) -> bool | None:
         """Whether the job was accepted, None: to be asked again; notes the answer, or that there was none."""
         headers = {"Idempotency-Key": wanted.key} | ({"Prefer": "wait=10"} if wanted.waits else {})
-        asked_at = time.time()
+        path, asked_at = f"/v1/workflows/{wanted.workflow}/jobs", time.time()
         try:
-            answer = await http.post("/v1/workflows/trail/jobs", json=wanted.body, headers=headers)
-        except httpx.TransportError as error:
+            async with http.post(path, json=wanted.body, headers=headers) as answer:
+                said = await answer.json()
+        except (aiohttp.ClientError, TimeoutError) as error:
             append(
                 self._journal, Told(asked_at, time.time(), wanted.key, None, None, type(error).__name__, wanted.waits)
             )
             return None
-        accepted = answer.status_code in _ACCEPTED
-        refused = self._refusable and answer.status_code == 429
-        assert accepted or refused or answer.status_code >= 500, answer.text
-        told, code = (answer.json()["id"], None) if accepted else (None, answer.json()["code"])
-        status, retry_after = answer.status_code, answer.headers.get("retry-after")
+        accepted = answer.status in _ACCEPTED
+        refused = self._refusable and answer.status == 429
+        assert accepted or refused or answer.status >= 500, said
+        told, code = (said["id"], None) if accepted else (None, said["code"])
+        status, retry_after = answer.status, answer.headers.get("retry-after")
         append(self._journal, Told(asked_at, time.time(), wanted.key, told, status, code, wanted.waits, retry_after))
         return accepted if accepted or refused else None
 
@@ -146,8 +148,8 @@ def draw(shape: Shape, run: str, marks: Path, hook_url: str) -> Iterator[Wanted]
         key = f"{run}-{shape.who}{n}"
         given = {"journal": str(marks), "name": key, "steps": chance.randint(*shape.steps)}
         given |= {"step_s": shape.step_s * chance.uniform(0.5, 1.5), "asks": int(chance.random() < shape.asking)}
-        body: dict[str, Any] = {"input": given, "tags": [run]} | ({"lane": shape.lane} if shape.lane else {})
+        body: dict[str, Any] = {"input": given, "tags": [run]}
         if chance.random() < shape.hooked:
             body["webhook"] = {"url": hook_url}
-        yield Wanted(key, body, chance.random() < shape.waiting, chance.expovariate(shape.rate))
+        yield Wanted(key, shape.workflow, body, chance.random() < shape.waiting, chance.expovariate(shape.rate))
         n += 1

@@ -17,11 +17,15 @@ class CannotRun(Exception):
     """This machine cannot run the experiment; the message says why."""
 
 
+# So many times the p99 of the line of that number.
+Over = tuple[float, int]
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """A line of the table: what was done, what T counts, its bound in seconds, the best peer's figure.
 
-    `p99`: that share of T must be in the bound, not all of it. `over`: the bound is so many times the p99 of that line.
+    `p99`: that share of T must be in the bound, not all of it. `over`: the bound, by another line.
     """
 
     title: str
@@ -29,7 +33,7 @@ class Line:
     bar_s: float | None = None
     peer: str = "-"
     p99: bool = False
-    over: tuple[float, int] | None = None
+    over: Over | None = None
 
 
 @dataclass(slots=True)
