@@ -44,6 +44,9 @@ async def trail(ctx: Context, given: Trail) -> Walked:
     return Walked(steps=done, labels=labels)
 
 
+trail_now = workflow("trail-now", version="1", lane="interactive")(trail.fn)
+
+
 @workflow("blocks", version="1")
 async def blocks(ctx: Context, seconds: float) -> str:
     """One sync step, which runs in a thread and cannot be interrupted."""

@@ -8,6 +8,7 @@ from tests.faults.experiments import (
     api,
     cancels,
     configuration,
+    crowds,
     disk,
     mixed,
     postgres,
@@ -19,7 +20,7 @@ from tests.faults.experiments import (
     workers,
 )
 from tests.faults.scene import LEASE_S
-from tests.faults.trial import Experiment, Line
+from tests.faults.trial import Experiment, Line, Over
 
 _TAKEN_UP = "kill to the job's next step"
 _TO_START = "submit to start"
@@ -45,6 +46,29 @@ def _provider(
         Line(f"AI provider {what} for {seconds:g} s: jobs that do not ask", _TO_START),
     )
     return Experiment(partial(provider.away, how, seconds), lines, proxied, once)
+
+
+def _burst(seconds: float, *, once: bool = False) -> Experiment:
+    """Submits are answered at once, and interactive work starts nearly as soon as in the calm before it."""
+    title = f"{10 * crowds.RATE:g} jobs/s for {seconds:g} s, ten times the usual"
+    lines = (
+        Line(f"{title}: accepted submits", "submit to answer", 0.1, p99=True),
+        Line("before that: interactive work", _TO_START),
+        Line(f"{title}: interactive work", _TO_START, p99=True, over=(2.0, 1)),
+    )
+    return Experiment(partial(crowds.burst, seconds), lines, once=once)
+
+
+def _flood(
+    rate: float, what: str, settings: dict[str, str], *, bar_s: float | None = None, over: Over | None = None
+) -> Experiment:
+    """The others start nearly as soon as before; or, where every slot is taken, as soon as the next one is free."""
+    title = f"one of three tenants sends {crowds.SHARE:.0%} of {rate:g} jobs/s{what}"
+    lines = (
+        Line(f"{title}: the others before, when all send alike", _TO_START),
+        Line(f"{title}: the others", _TO_START, bar_s, "arq starves", p99=True, over=over),
+    )
+    return Experiment(partial(crowds.flood, rate, settings, 20.0), lines)
 
 
 def _postgres(title: str, peer: str = "-") -> tuple[Line, ...]:
@@ -199,6 +223,10 @@ SUITE: dict[str, Experiment] = {
         restarts.each_worker_once,
         (Line(f"SIGTERM each worker once, drain {restarts.DRAIN_S:g} s, long jobs", "SIGTERM to exit", 30.0),),
     ),
+    "burst": _burst(10.0),
+    "burst-long": _burst(60.0, once=True),
+    "tenant-flood": _flood(80.0, "", {}, over=(1.5, 0)),
+    "tenant-backlog": _flood(200.0, ", far more than there are slots", crowds.FEW_SLOTS, bar_s=0.3),
     "mixed": Experiment(partial(mixed.mixed, 20.0), (Line("any of these in any order for 20 s", "-"),)),
 }  # fmt: skip
 
