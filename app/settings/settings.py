@@ -94,8 +94,8 @@ class GatewaySettings(Group):
     rate_limit_wait_s: Annotated[float, Field(gt=0, le=3600)] = 60.0
     # A wait for the provider longer than this parks the job and frees its slot.
     max_slot_wait_s: Annotated[float, Field(ge=0, le=60)] = 10.0
-    # Decoded bytes of an answer; beyond it the call fails.
-    max_answer_bytes: Annotated[int, Field(ge=1024)] = 16 << 20
+    # Decoded bytes of an answer; beyond it the call fails. The longest answers of today (128k tokens) have about 1 MB.
+    max_answer_bytes: Annotated[int, Field(ge=1024)] = 4 << 20
     # Nano-dollars for a million tokens of a model without a known price.
     unknown_price_usd_per_million: Annotated[float, Field(ge=0)] = 50.0
 

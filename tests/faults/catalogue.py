@@ -12,13 +12,14 @@ from tests.faults.journals import StepMark, append
 
 
 class Trail(BaseModel):
-    """`journal` gets a line at begin and end of each step, which takes `step_s`; `asks` model calls come last."""
+    """`journal` gets a line at begin and end of each step, which takes `step_s`; `asks` calls of `model` come last."""
 
     journal: str
     name: str
     steps: int = 4
     step_s: float = 0.03
     asks: int = 0
+    model: str = "small"
 
 
 class Walked(BaseModel):
@@ -40,7 +41,7 @@ async def trail(ctx: Context, given: Trail) -> Walked:
     labels = []
     for n in range(given.asks):
         prompt = f"<item>{given.name}/{n}</item>"
-        labels.append((await ctx.ask("classify", model="small", prompt=prompt, output=Answer, key=n)).label)
+        labels.append((await ctx.ask("classify", model=given.model, prompt=prompt, output=Answer, key=n)).label)
     return Walked(steps=done, labels=labels)
 
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 from functools import partial
 
 from tests.faults.experiments import (
+    alarms,
     api,
     cancels,
     configuration,
     crowds,
     disk,
     mixed,
+    neighbours,
     postgres,
     provider,
     receiver,
     restarts,
+    slow,
     supervised,
     valkey,
     workers,
@@ -57,6 +60,13 @@ def _burst(seconds: float, *, once: bool = False) -> Experiment:
         Line(f"{title}: interactive work", _TO_START, p99=True, over=(2.0, 1)),
     )
     return Experiment(partial(crowds.burst, seconds), lines, once=once)
+
+
+def _neighbour(words: str, rate: float, seconds: float, *, once: bool = False) -> Experiment:
+    """Who asks another provider than the one that hangs is not held up."""
+    one = f"asks an AI provider while another, asked by {words} jobs a second, hangs for {seconds:g} s"
+    lines = (Line(f"{one}: before", "submit to end"), Line(one, "submit to end", 2.0))
+    return Experiment(partial(neighbours.hung, rate, seconds), lines, proxied=True, once=once)
 
 
 def _flood(
@@ -136,6 +146,14 @@ SUITE: dict[str, Experiment] = {
     "valkey-full": _valkey("Redis out of memory for 4 s", valkey.full, 4.0),
     "valkey-read-only": _valkey("Redis read-only for 4 s", valkey.read_only, 4.0),
     "valkey-away-long": _valkey("Redis down for 5 minutes", valkey.away, 300.0, once=True),
+    "valkey-alarms": Experiment(
+        alarms.redis_of_no_use,
+        (
+            Line("Redis out of memory, read-only, frozen, down: the alert that names it", "fault to alert", 10.0),
+            Line("Redis out of memory, read-only, frozen, down: its end", "return to resolved"),
+        ),
+        once=True,
+    ),
     "postgres-killed": Experiment(
         partial(postgres.restarted, 3, (0.7, 1.2)), _postgres("PostgreSQL kill -9 and restart x3, a second apart")
     ),
@@ -182,10 +200,23 @@ SUITE: dict[str, Experiment] = {
     "provider-hanging": _provider("hangs", provider.hanging, 3.0, proxied=True, once=True),
     "provider-late": _provider("answers 20 s late", provider.late, 3.0, once=True),
     "provider-spoiled": Experiment(
-        provider.spoiled,
-        (Line("provider cuts, trickles, stalls, sends half an answer or no JSON, one call in three", "-"),),
+        partial(provider.spoiled, 1 / 3, provider.SPOILED),
+        (Line(
+            "provider cuts, trickles, stalls, sends half an answer or no JSON, one call in three: jobs that do not ask",
+            _TO_START,
+        ),),
         once=True,
     ),
+    "provider-endless": Experiment(
+        partial(provider.spoiled, 2 / 3, ("endless",)),
+        (Line("provider answers with 500 MB, two calls in three: jobs that do not ask", _TO_START),),
+    ),
+    "provider-misshapen": Experiment(
+        partial(provider.spoiled, 2 / 3, ("wrong_shape",)),
+        (Line("provider answers with JSON of the wrong schema, two calls in three: jobs that do not ask", _TO_START),),
+    ),
+    "provider-neighbour": _neighbour("ten", 10, 12.0),
+    "provider-neighbour-crowded": _neighbour("forty", 40, 12.0, once=True),
     "receiver-recovers": Experiment(
         receiver.recovers, (Line("receiver answers 500 to ten requests, then 200", "-", None, "Svix 27.5 h"),)
     ),
@@ -206,6 +237,22 @@ SUITE: dict[str, Experiment] = {
     "configuration": Experiment(
         configuration.refused,
         (Line(f"configuration corrupted in {len(configuration.WRONG)} ways, at boot", "start to refusal", 1.0),),
+    ),
+    "configuration-running": Experiment(
+        configuration.refused_while_running,
+        (
+            Line(
+                f"configuration corrupted in {len(configuration.WRONG) + 1} ways below a running system",
+                "change to the alert that names it", 10.0,
+            ),
+            Line("configuration made good again below a running system", "change to resolved"),
+        ),
+        once=True,
+    ),
+    "slow-network": Experiment(
+        slow.slow,
+        tuple(Line(f"{slow.LATENCY_S * 1000:g} ms each way to {part}", _TO_START, 4.0) for part in slow.PARTS),
+        proxied=True,
     ),
     "rolling-ten": Experiment(
         partial(restarts.rolling, 1.0),

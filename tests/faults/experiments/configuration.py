@@ -1,15 +1,21 @@
-"""A configuration that is wrong: refused at once, with the key that is wrong, and without any secret."""
+"""A configuration that is wrong, at boot or on a running system: the wrong key is named, and no secret."""
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 import time
 
+from tests.faults.crew import alive
+from tests.faults.experiments.alarms import detail, expect_told, seconds_until
+from tests.faults.load import Shape
 from tests.faults.trial import Trial
+from tests.ops.alarms import told
 from tests.stack import ROOT
 
 _SECRET = "pepper-that-nobody-may-read-0123456789"
+_GOOD = "pool_size = 8\n"
 # What is wrong, and the key that the refusal must name.
 WRONG = (
     ("[queue]\nring_interval_s = 'soon'\n", "ring_interval_s"),
@@ -18,7 +24,11 @@ WRONG = (
     ("[lanes.express]\nslots = 3\n", "express"),
     ("no_such_key = 1\n", "no_such_key"),
     ("[models.small]\nladder = [{ provider = 'nowhere', model = 'm' }]\n", "nowhere"),
-    ("[http\nmax_bo", "laneway.toml"),
+    (
+        f"[providers.own]\ndialect = 'openai'\nbase_url = 'http://127.0.0.1:1/v1'\napi_key = '{_SECRET}'\n",
+        "providers.own.api_key",
+    ),
+    ("[http\nmax_bo", "not valid TOML"),
 )
 
 
@@ -40,3 +50,25 @@ def refused(trial: Trial) -> None:
             trial.expect(done.returncode == 78, f"{wrong!r}: {words[0]} ended with {done.returncode}")
             trial.expect(key in said.replace(trial.scene.name, ""), f"{wrong!r}: {key} is not named: {said[-200:]}")
             trial.expect(_SECRET not in said, f"{wrong!r}: the secret was said")
+
+
+def refused_while_running(trial: Trial) -> None:
+    """The file is spoiled in all these ways, then removed: the system goes on as it is, and an alert says why."""
+    scene = trial.scene
+    path, key = scene.stack.folder / f"{scene.name}-laneway.toml", f"configuration:{socket.gethostname()}"
+    path.write_text(_GOOD)
+    scene.crew.use({"LANEWAY_CONFIG": str(path)})
+    crew = [scene.crew.api(), *scene.crew.workers(2)]
+    load, before = scene.load(Shape(rate=10, seed=trial.seed)), told(scene.stack)
+    for wrong, named in WRONG:
+        path.write_text(f'pepper = "{_SECRET}"\n{wrong}')
+        trial.took([seconds_until(lambda named=named: named in detail(scene, key))])
+        trial.expect(_SECRET not in detail(scene, key), f"{wrong!r}: the secret stands in the alert")
+    path.unlink()
+    trial.took([seconds_until(lambda: "there is no file" in detail(scene, key))])
+    path.write_text(_GOOD)
+    trial.took([seconds_until(lambda: not detail(scene, key))], line=1)
+    trial.rest(load)
+    expect_told(trial, before, key, 1)
+    trial.expect(all(alive(process) for process in crew), "somebody ended")
+    trial.expect(not any(_SECRET in process.log.read_text() for process in crew), "the secret stands in a log")

@@ -8,10 +8,17 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 
 from tests.faults.load import Shape
-from tests.faults.memory import memory_mb
+from tests.faults.memory import forget_peak, memory_mb, peak_mb
 from tests.faults.scene import Scene
 from tests.faults.trial import Trial
 
+_FAILED = "select distinct disposition, error_class, error_code from jobs where tags ? $1 and status = 'failed'"
+# What becomes of a call whose every try met such an error.
+_DEAD = {
+    ("dead_letter", "transient", "provider_unavailable"),
+    ("dead_letter", "transient", "provider_timeout"),
+    ("dead_letter", "processing", "output_invalid"),
+}
 Hurt = Callable[[Scene], AbstractContextManager[None]]
 # What a worker may grow by while answers are huge or never end.
 _GROWTH_MB = 50
@@ -34,28 +41,36 @@ def away(how: Hurt, seconds: float, trial: Trial) -> None:
     scene.rest(180)
     trial.took([_first_answer(scene, back)])
     _judge(trial)
-    quiet = [job for job in scene.jobs() if job["key"] not in _asking(scene)]
-    lags = [(job["started_at"] - job["created_at"]).total_seconds() for job in quiet]
-    meanwhile = [lag for lag, job in zip(lags, quiet, strict=True) if felled < job["created_at"].timestamp() < back]
-    trial.took(meanwhile, line=1)
+    trial.took(_quiet_lags(scene, felled, back), line=1)
 
 
-def spoiled(trial: Trial) -> None:
-    """One call in three meets an error of some kind; a worker's memory stays as it is."""
+def spoiled(share: float, kinds: tuple[str, ...], trial: Trial) -> None:
+    """That share of calls meets an error of these kinds: no worker needs more memory, whoever asks nothing goes on.
+
+    A call that no try brought an answer to makes a dead letter that says so.
+    """
     scene = trial.scene
     scene.crew.api()
     workers = scene.crew.workers(2)
     before = [memory_mb(worker.pid) for worker in workers]
-    share = 1 / 3 / len(SPOILED)
-    scene.stack.provider.set_faults(error_rates=dict.fromkeys(SPOILED, share))
+    for worker in workers:
+        forget_peak(worker.pid)
+    scene.stack.provider.set_faults(error_rates=dict.fromkeys(kinds, share / len(kinds)))
+    felled = time.time()
     load = scene.load(Shape(rate=20, asking=0.7, seed=trial.seed))
     time.sleep(6.0)
+    back = time.time()
     scene.stack.provider.reset_faults()
     load.finish()
     scene.rest(180)
-    grown = [memory_mb(worker.pid) - had for worker, had in zip(workers, before, strict=True)]
+    grown = [peak_mb(worker.pid) - had for worker, had in zip(workers, before, strict=True)]
     trial.expect(max(grown) < _GROWTH_MB, f"workers grew by {[round(one) for one in grown]} MB")
+    failed = {tuple(row.values()) for row in scene.stack.sql(_FAILED, scene.name)}
+    trial.expect(failed <= _DEAD, f"jobs failed as {failed - _DEAD}")
+    met = scene.stack.provider.stats()["by_outcome"]
+    trial.expect(all(kind in met for kind in kinds), f"calls met only {met}")
     _judge(trial)
+    trial.took(_quiet_lags(scene, felled, back))
 
 
 @contextmanager
@@ -103,6 +118,13 @@ def _judge(trial: Trial) -> None:
             trial.expect(job["status"] == "succeeded" and job["attempt"] == 1, f"{job['key']} is {job['status']}")
         elif job["status"] != "succeeded":
             trial.expect(job["status"] == "failed", f"{job['key']} is {job['status']}")
+
+
+def _quiet_lags(scene: Scene, since: float, until: float) -> list[float]:
+    """Seconds from submit to start of the jobs that ask nothing, submitted in that span."""
+    asking = _asking(scene)
+    quiet = [job for job in scene.jobs() if since < job["created_at"].timestamp() < until and job["key"] not in asking]
+    return [(job["started_at"] - job["created_at"]).total_seconds() for job in quiet]
 
 
 def _asking(scene: Scene) -> set[str]:
