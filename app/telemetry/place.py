@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from asyncio import CancelledError
 from collections.abc import Iterator
 from types import TracebackType
 
@@ -23,10 +24,13 @@ def place_of(error: BaseException) -> str:
 
 
 def root_of(error: BaseException) -> BaseException:
-    """The error at the bottom of a chain of `raise ... from ...`."""
+    """The error at the bottom of a chain of `raise ... from ...`.
+
+    `asyncio.timeout` raises its TimeoutError from the cancellation that it used: that one is no cause.
+    """
     seen = {id(error)}
-    while error.__cause__ is not None and id(error.__cause__) not in seen:
-        error = error.__cause__
+    while (cause := error.__cause__) is not None and id(cause) not in seen and not isinstance(cause, CancelledError):
+        error = cause
         seen.add(id(error))
     return error
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from app.telemetry.place import kind_of, place_of, root_of
@@ -53,3 +55,11 @@ def test_the_root_is_at_the_end_of_the_chain_even_of_a_circle() -> None:
     assert root_of(third) is first
     first.__cause__ = third
     assert root_of(third) is first
+
+
+async def test_a_timeout_is_not_told_as_the_cancellation_it_used() -> None:
+    with pytest.raises(TimeoutError) as caught:
+        async with asyncio.timeout(0.01):
+            await asyncio.sleep(60)
+    assert isinstance(caught.value.__cause__, asyncio.CancelledError)
+    assert root_of(caught.value) is caught.value

@@ -33,8 +33,8 @@ def redis_of_no_use(trial: Trial) -> None:
     load, before = scene.load(Shape(rate=10, seed=trial.seed)), told(scene.stack)
     for how, cause in _CAUSES:
         with how(scene):
-            trial.took([seconds_until(lambda cause=cause: cause in detail(scene, _KEY))])
-        trial.took([seconds_until(lambda: not detail(scene, _KEY))], line=1)
+            trial.took([seconds_until_said(scene, _KEY, cause)])
+        trial.took([seconds_until_resolved(scene, _KEY)], line=1)
     trial.rest(load)
     expect_told(trial, before, _KEY, len(_CAUSES))
 
@@ -44,8 +44,17 @@ def detail(scene: Scene, key: str) -> str:
     return str(standing(scene.stack).get(key, {}).get("detail", ""))
 
 
-def seconds_until(true: Callable[[], object]) -> float:
-    """How long it takes to come true. Raises AssertionError when it does not."""
+def seconds_until_said(scene: Scene, key: str, words: str) -> float:
+    """How long it takes until that alert stands and says so."""
+    return _seconds_until(lambda: words in detail(scene, key))
+
+
+def seconds_until_resolved(scene: Scene, key: str) -> float:
+    """How long it takes until it stands no more."""
+    return _seconds_until(lambda: not detail(scene, key))
+
+
+def _seconds_until(true: Callable[[], object]) -> float:
     began = time.monotonic()
     until(true, PATIENCE_S)
     return time.monotonic() - began

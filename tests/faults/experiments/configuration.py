@@ -8,7 +8,7 @@ import sys
 import time
 
 from tests.faults.crew import alive
-from tests.faults.experiments.alarms import detail, expect_told, seconds_until
+from tests.faults.experiments.alarms import detail, expect_told, seconds_until_resolved, seconds_until_said
 from tests.faults.load import Shape
 from tests.faults.trial import Trial
 from tests.ops.alarms import told
@@ -62,12 +62,12 @@ def refused_while_running(trial: Trial) -> None:
     load, before = scene.load(Shape(rate=10, seed=trial.seed)), told(scene.stack)
     for wrong, named in WRONG:
         path.write_text(f'pepper = "{_SECRET}"\n{wrong}')
-        trial.took([seconds_until(lambda named=named: named in detail(scene, key))])
+        trial.took([seconds_until_said(scene, key, named)])
         trial.expect(_SECRET not in detail(scene, key), f"{wrong!r}: the secret stands in the alert")
     path.unlink()
-    trial.took([seconds_until(lambda: "there is no file" in detail(scene, key))])
+    trial.took([seconds_until_said(scene, key, "there is no file")])
     path.write_text(_GOOD)
-    trial.took([seconds_until(lambda: not detail(scene, key))], line=1)
+    trial.took([seconds_until_resolved(scene, key)], line=1)
     trial.rest(load)
     expect_told(trial, before, key, 1)
     trial.expect(all(alive(process) for process in crew), "somebody ended")
