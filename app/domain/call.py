@@ -18,11 +18,20 @@ class CallOutcome(StrEnum):
     FAILED = "failed"
     RATE_LIMITED = "rate_limited"
     LATE = "late"
+    # An answer from a cache: no call was made, nothing is charged.
+    CACHED = "cached"
+    # A call that a dead worker had begun: its reservation, since nobody knows what it cost.
+    LOST = "lost"
+    # Takes a lost one back: the call was booked after all.
+    FOUND = "found"
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request to a provider. Money in nano-dollars; `request` and `answer` are canonical JSON bytes."""
+    """One request to a provider, or one that a known answer saved: `cached`, free, with what it saved.
+
+    Money in nano-dollars; `request` and `answer` are canonical JSON bytes.
+    """
 
     id: UUID
     provider: str
@@ -42,8 +51,10 @@ class Call:
     span_id: str
     request: bytes | None
     answer: bytes | None
+    saved_nanos: int = 0
 
     @property
     def usage(self) -> Usage:
         """The call as part of a job's usage."""
-        return Usage(self.input_tokens, self.output_tokens, self.cached_tokens, 1, self.cost_nanos, 0)
+        made = int(self.outcome is not CallOutcome.CACHED)
+        return Usage(self.input_tokens, self.output_tokens, self.cached_tokens, made, self.cost_nanos, self.saved_nanos)

@@ -35,6 +35,8 @@ class StepRecord:
     ended_at: datetime
     attempt: int
     span_id: str
+    # An equal step of an earlier job was known, and this one did not run.
+    cached: bool = False
 
     @property
     def identity(self) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from app.domain import ids, money
+from app.domain.call import CallOutcome
 from app.domain.job import Job
 from app.domain.spans import attempt_span_id, limiter_span_id, step_span_id
 from app.gateway.booking import SHOWN_WAIT_S, call_name
@@ -103,7 +104,7 @@ def _step(job: Job, row: Mapping[str, Any]) -> dict[str, Any]:
         row["span_id"], step_place(job, row), "step", row["name"], row["started_at"], row["ended_at"], row["status"],
         key=row["key"] or None, step_kind=row["kind"], attempt=row["attempt"], output=_stored(row["output"]),
         error=row["error_code"], error_class=row["error_class"], error_detail=row["error_detail"],
-        args_digest=row["args_digest"].hex(),
+        args_digest=row["args_digest"].hex(), cached=row["cached"] or None,
     )  # fmt: skip
     return {**span, "try": row["tries"]}
 
@@ -141,6 +142,7 @@ def _call(row: Mapping[str, Any]) -> dict[str, Any]:
         row["outcome"], call_id=ids.show("call", row["id"]), provider=row["provider"], model=row["model"],
         http_status=row["http_status"], error=row["error_code"], input_tokens=row["input_tokens"],
         output_tokens=row["output_tokens"], cached_tokens=row["cached_tokens"], cost_usd=money.show(row["cost_nanos"]),
+        saved_usd=money.show(row["saved_nanos"]) if row["outcome"] == CallOutcome.CACHED else None,
         limiter_wait_s=round(row["limiter_wait_s"], 6), request=_stored(row["request"]), answer=_stored(row["answer"]),
     )  # fmt: skip
 

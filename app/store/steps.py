@@ -44,40 +44,42 @@ where j.status = 'running' order by j.id for share of j
 _STEPS = """
 insert into steps (
     job_id, name, key, kind, status, tries, args_digest, output, error_class, error_code, error_detail, started_at,
-    ended_at, attempt, span_id
+    ended_at, attempt, span_id, cached
 )
 select * from unnest(
     $1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::int[], $7::bytea[], $8::bytea[], $9::text[],
-    $10::text[], $11::text[], $12::timestamptz[], $13::timestamptz[], $14::int[], $15::text[]
+    $10::text[], $11::text[], $12::timestamptz[], $13::timestamptz[], $14::int[], $15::text[],
+    $16::bool[]
 )
 on conflict (job_id, name, key) do update set
     status = excluded.status, tries = excluded.tries, args_digest = excluded.args_digest, output = excluded.output,
     error_class = excluded.error_class, error_code = excluded.error_code, error_detail = excluded.error_detail,
     started_at = excluded.started_at, ended_at = excluded.ended_at, attempt = excluded.attempt,
-    span_id = excluded.span_id
+    span_id = excluded.span_id, cached = excluded.cached
 where steps.status <> 'succeeded'
 """
 _CALLS = """
 insert into calls (
     id, job_id, step, step_key, step_span_id, attempt, provider, model, pool, outcome, error_code, http_status,
     input_tokens, output_tokens, cached_tokens, cost_nanos, limiter_wait_s, started_at, ended_at, span_id, request,
-    answer
+    answer, saved_nanos
 )
 select * from unnest(
     $1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::int[], $7::text[], $8::text[], $9::text[],
     $10::text[], $11::text[], $12::int[], $13::int[], $14::int[], $15::int[], $16::bigint[], $17::real[],
-    $18::timestamptz[], $19::timestamptz[], $20::text[], $21::bytea[], $22::bytea[]
+    $18::timestamptz[], $19::timestamptz[], $20::text[], $21::bytea[], $22::bytea[], $23::bigint[]
 )
 on conflict (id) do nothing
 """
 _LEDGER = """
 insert into ledger (
     call_id, at, project_id, key_id, workflow, version, job_id, step, attempt, provider, model, outcome, input_tokens,
-    output_tokens, cached_tokens, cost_nanos, price_known
+    output_tokens, cached_tokens, cost_nanos, price_known, saved_nanos
 )
 select * from unnest(
     $1::uuid[], $2::timestamptz[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::uuid[], $8::text[], $9::int[],
-    $10::text[], $11::text[], $12::text[], $13::int[], $14::int[], $15::int[], $16::bigint[], $17::bool[]
+    $10::text[], $11::text[], $12::text[], $13::int[], $14::int[], $15::int[], $16::bigint[], $17::bool[],
+    $18::bigint[]
 )
 on conflict (call_id) do nothing
 """
@@ -85,8 +87,8 @@ _LOAD = "select * from steps where job_id = $1"
 # What the recorded calls of a job used in all, and what its present attempt cost.
 USED = """
 select coalesce(sum(input_tokens), 0)::bigint as input_tokens, coalesce(sum(output_tokens), 0)::bigint as output_tokens,
-    coalesce(sum(cached_tokens), 0)::bigint as cached_tokens, count(*) as calls,
-    coalesce(sum(cost_nanos), 0)::bigint as cost_nanos, 0::bigint as saved_nanos,
+    coalesce(sum(cached_tokens), 0)::bigint as cached_tokens, count(*) filter (where outcome <> 'cached') as calls,
+    coalesce(sum(cost_nanos), 0)::bigint as cost_nanos, coalesce(sum(saved_nanos), 0)::bigint as saved_nanos,
     coalesce(sum(cost_nanos) filter (where attempt = {attempt}), 0)::bigint as attempt_cost_nanos
 from calls where job_id = {job_id}
 """
@@ -126,7 +128,7 @@ class Steps:
         """Keep calls that no step record holds: they were made and paid for, though their step did not end."""
         async with self._database.transaction() as connection:
             await _insert(connection, _CALLS, [_call(job, place, call) for place, call in late])
-            paid = [_paid(job, place.name, call, CallOutcome.LATE) for place, call in late]
+            paid = [_paid(job, place, call, owned=False) for place, call in late]
             await _insert(connection, _LEDGER, paid)
         self._metrics.called(job.workflow, [call for _, call in late], late=True)
 
@@ -165,6 +167,7 @@ def _step(item: _Item) -> tuple[Any, ...]:
         record.ended_at,
         record.attempt,
         record.span_id,
+        record.cached,
     )
 
 
@@ -192,15 +195,15 @@ def _call(job: Claimed, place: StepPlace, call: Call) -> tuple[object, ...]:
         call.span_id,
         call.request,
         call.answer,
+        call.saved_nanos,
     )
 
 
 def _ledger(item: _Item, owned: bool) -> list[tuple[object, ...]]:
-    name = item.write.record.name
-    return [_paid(item.job, name, call, call.outcome if owned else CallOutcome.LATE) for call in item.write.calls]
+    return [_paid(item.job, item.place, call, owned) for call in item.write.calls]
 
 
-def _paid(job: Claimed, step: str, call: Call, outcome: CallOutcome) -> tuple[object, ...]:
+def _paid(job: Claimed, place: StepPlace, call: Call, owned: bool) -> tuple[object, ...]:
     return (
         call.id,
         call.ended_at,
@@ -209,17 +212,23 @@ def _paid(job: Claimed, step: str, call: Call, outcome: CallOutcome) -> tuple[ob
         job.workflow,
         job.version,
         job.id,
-        step,
+        place.name,
         job.attempt,
         call.provider,
         call.model,
-        str(outcome),
+        str(_outcome(call, owned)),
         call.input_tokens,
         call.output_tokens,
         call.cached_tokens,
         call.cost_nanos,
         call.price_known,
+        call.saved_nanos,
     )
+
+
+def _outcome(call: Call, owned: bool) -> CallOutcome:
+    """A call whose step was not written is late; an answer from a cache was never paid for."""
+    return call.outcome if owned or call.outcome is CallOutcome.CACHED else CallOutcome.LATE
 
 
 def _record(row: asyncpg.Record) -> StepRecord:
@@ -239,4 +248,5 @@ def _record(row: asyncpg.Record) -> StepRecord:
         row["ended_at"],
         row["attempt"],
         row["span_id"],
+        row["cached"],
     )

@@ -180,6 +180,8 @@ class Metrics:
         for call in calls:
             outcome = CallOutcome.LATE if late else call.outcome
             self.calls.add(workflow, call.provider, call.model, outcome)
+            if call.outcome is CallOutcome.CACHED:
+                continue
             self.call_seconds.observe((call.ended_at - call.started_at).total_seconds(), call.provider, call.model)
             self.limiter_seconds.observe(call.limiter_wait_s, call.provider, call.model)
             self.tokens.add(workflow, call.provider, call.model, "input", by=call.input_tokens)

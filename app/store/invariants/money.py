@@ -17,13 +17,13 @@ _BETWEEN = " and ".join(
 MONEY = (
     Check(
         "ledger-calls",
-        "each recorded call stands in the ledger as it was; the ledger alone has late ones",
+        "each recorded call stands in the ledger as it was; it alone has late ones, and outputs that were known",
         "",
         f"""select coalesce(c.id, l.call_id) from (select * from calls where id >= $2 and job_id >= $1) c
         full join (select * from ledger where call_id >= $2 and job_id >= $1) l on l.call_id = c.id
         where l.call_id is null
             or (c.id is not null and ({_SAME.format("c")}) is distinct from ({_SAME.format("l")}))
-            or (c.id is null and l.outcome <> 'late'
+            or (c.id is null and l.outcome not in ('late', 'cached')
                 and exists (select from jobs j where j.id = l.job_id and {KEPT}))""",
     ),
     Check(
@@ -31,7 +31,8 @@ MONEY = (
         "what a job says it used is the sum of its calls in the ledger",
         "job",
         f"""select j.id from jobs j left join (
-            select job_id, {_SUMS}, count(*) as calls, count(*) filter (where outcome <> 'late') as own_calls
+            select job_id, {_SUMS}, count(*) filter (where outcome <> 'cached') as calls,
+                count(*) filter (where outcome not in ('late', 'cached')) as own_calls
             from ledger where call_id >= $2 group by job_id
         ) l on l.job_id = j.id
         where j.id >= $1 and j.status <> 'running' and not ({_BETWEEN})""",
