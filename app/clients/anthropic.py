@@ -11,6 +11,7 @@ from app.clients.anthropic_answer import MessageStream, whole_answer
 from app.clients.anthropic_form import form_of
 from app.clients.base import WireAnswer, WireError, WireRequest
 from app.clients.http import HttpAnswer, post_json
+from app.clients.limits import hints_of
 from app.clients.refusal import refuse
 from app.clients.streamed import hear
 from app.clients.wire_json import error_of, header
@@ -45,7 +46,7 @@ class AnthropicClient:
         )
         if not 200 <= answer.status < 300:
             raise self._refused(answer)
-        return whole_answer(answer, "tools" in body)
+        return whole_answer(answer, "tools" in body, hints_of(answer.headers, self._clock.now()))
 
     async def stream(self, call: WireRequest, on_text: Callable[[str], None]) -> WireAnswer:
         """The model's answer, heard while it comes; `on_text` gets each piece. Raises WireError."""
@@ -54,7 +55,7 @@ class AnthropicClient:
         answer = await hear(self._http, self._url, self._headers(call), canonical.dump(body), call, growing)
         if not 200 <= answer.status < 300:
             raise self._refused(answer)
-        return growing.whole(answer.status)
+        return growing.whole(answer.status, hints_of(answer.headers, self._clock.now()))
 
     def _refused(self, answer: HttpAnswer) -> WireError:
         return refuse(self._name, answer.status, answer.headers, error_of(answer.body), self._clock.now())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from app.clients.base import TokenUsage, WireAnswer
+from app.clients.base import LimitHints, TokenUsage, WireAnswer
 from app.clients.http import HttpAnswer, broken
 from app.clients.refusal import break_off
 from app.clients.sse import Event
@@ -74,7 +74,7 @@ class MessageStream(StreamedAnswer):
             self.usage = usage_of(self._counts)
 
 
-def whole_answer(answer: HttpAnswer, tool: bool) -> WireAnswer:
+def whole_answer(answer: HttpAnswer, tool: bool, hints: LimitHints) -> WireAnswer:
     """The answer of a call without a stream. Raises WireError."""
     body = json_object(answer.body)
     blocks, reason = body.get("content"), body.get("stop_reason")
@@ -83,7 +83,7 @@ def whole_answer(answer: HttpAnswer, tool: bool) -> WireAnswer:
     if not isinstance(reason, str):
         raise broken("it names no reason for its end", answer.status)
     text = _tool_input(blocks) if tool else _text(blocks)
-    return WireAnswer(text, _REASONS.get(reason, reason)[:64], usage_of(body.get("usage")), answer.status)
+    return WireAnswer(text, _REASONS.get(reason, reason)[:64], usage_of(body.get("usage")), answer.status, hints)
 
 
 def usage_of(usage: Any) -> TokenUsage | None:

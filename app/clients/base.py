@@ -41,6 +41,23 @@ class TokenUsage:
 
 
 @dataclass(frozen=True, slots=True)
+class LimitHints:
+    """What an answer says of its provider's limits by the minute, and what is left of them; None: it doesn't say.
+
+    `label` names the limit that a 429 met: `req`, `tok` or `conc` (calls at once).
+    """
+
+    limit_requests: int | None = None
+    left_requests: int | None = None
+    limit_tokens: int | None = None
+    left_tokens: int | None = None
+    label: str | None = None
+
+
+NO_HINTS = LimitHints()
+
+
+@dataclass(frozen=True, slots=True)
 class WireAnswer:
     """A model's answer. `finish_reason` is stop, length, content_filter or the provider's own word.
 
@@ -51,6 +68,7 @@ class WireAnswer:
     finish_reason: str
     usage: TokenUsage | None
     status: int
+    hints: LimitHints = NO_HINTS
 
 
 class WireError(LanewayError):
@@ -59,11 +77,18 @@ class WireError(LanewayError):
     `usage` is what the provider had counted when its stream broke, as far as it said.
     """
 
-    def __init__(self, fault: Fault, status: int | None = None, usage: TokenUsage | None = None) -> None:
+    def __init__(
+        self,
+        fault: Fault,
+        status: int | None = None,
+        usage: TokenUsage | None = None,
+        hints: LimitHints = NO_HINTS,
+    ) -> None:
         super().__init__(fault.detail)
         self.fault = fault
         self.status = status
         self.usage = usage
+        self.hints = hints
 
 
 class ModelClient(Protocol):

@@ -7,8 +7,9 @@ from typing import Any
 
 import httpx
 
-from app.clients.base import WireAnswer, WireError, WireRequest
+from app.clients.base import LimitHints, WireAnswer, WireError, WireRequest
 from app.clients.http import HttpAnswer, broken, post_json
+from app.clients.limits import hints_of
 from app.clients.openai_stream import ChatStream, usage_of
 from app.clients.refusal import refuse
 from app.clients.streamed import hear
@@ -45,7 +46,7 @@ class OpenAIClient:
         )
         if not 200 <= answer.status < 300:
             raise self._refused(answer)
-        return _answer(answer)
+        return _answer(answer, hints_of(answer.headers, self._clock.now()))
 
     async def stream(self, call: WireRequest, on_text: Callable[[str], None]) -> WireAnswer:
         """The model's answer, heard while it comes; `on_text` gets each piece. Raises WireError."""
@@ -54,7 +55,7 @@ class OpenAIClient:
         answer = await hear(self._http, self._url, self._headers(call), body, call, growing)
         if not 200 <= answer.status < 300:
             raise self._refused(answer)
-        return growing.whole(answer.status)
+        return growing.whole(answer.status, hints_of(answer.headers, self._clock.now()))
 
     def _refused(self, answer: HttpAnswer) -> WireError:
         return refuse(self._name, answer.status, answer.headers, error_of(answer.body), self._clock.now())
@@ -94,7 +95,7 @@ def fits_strict(schema: Any) -> bool:
     return all(fits_strict(part) for part in schema.values())
 
 
-def _answer(answer: HttpAnswer) -> WireAnswer:
+def _answer(answer: HttpAnswer, hints: LimitHints) -> WireAnswer:
     body = json_object(answer.body)
     choices = body.get("choices")
     choice = choices[0] if isinstance(choices, list) and choices else None
@@ -107,4 +108,4 @@ def _answer(answer: HttpAnswer) -> WireAnswer:
     reason = "content_filter" if refused else choice.get("finish_reason")
     if not isinstance(reason, str):
         raise broken("it names no reason for its end", answer.status)
-    return WireAnswer(text or "", reason[:64], usage_of(body.get("usage")), answer.status)
+    return WireAnswer(text or "", reason[:64], usage_of(body.get("usage")), answer.status, hints)

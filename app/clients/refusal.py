@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from app.clients.base import WireError
+from app.clients.base import LimitHints, WireError
+from app.clients.limits import hints_of, label_of
 from app.clients.retry_after import limit_reset_s, retry_after_s
 from app.domain.errors import Fault, InputError, ProviderAuth, RateLimited, SystemFault, TransientError
 
@@ -54,7 +55,8 @@ def refuse(provider: str, status: int, headers: Mapping[str, str], body: ErrorBo
     if wait_s is None and status == 429:
         wait_s = limit_reset_s(headers, now)
     named = [word for word in words if word != str(status)]
-    return WireError(_fault(status, words, _detail(f"provider {provider} answered {status}", named), wait_s), status)
+    fault = _fault(status, words, _detail(f"provider {provider} answered {status}", named), wait_s)
+    return WireError(fault, status, hints=_hints(fault, headers, body, now))
 
 
 def break_off(provider: str, body: ErrorBody) -> WireError:
@@ -62,6 +64,14 @@ def break_off(provider: str, body: ErrorBody) -> WireError:
     words = _words(body)
     status = next((found for word in words if (found := _status_of(word))), 500)
     return WireError(_fault(status, words, _detail(f"provider {provider} broke off its answer", words), None), 200)
+
+
+def _hints(fault: Fault, headers: Mapping[str, str], body: ErrorBody, now: datetime) -> LimitHints:
+    hints = hints_of(headers, now)
+    if not isinstance(fault, RateLimited):
+        return hints
+    words = [word for word in (body.code, body.kind) if word]
+    return replace(hints, label=label_of(words, body.message, headers))
 
 
 def _fault(status: int, words: list[str], detail: str, wait_s: float | None) -> Fault:

@@ -32,7 +32,7 @@ def limit_reset_s(headers: Mapping[str, str], now: datetime) -> float | None:
     left = {name: headers.get(f"x-ratelimit-remaining-{name}") for name in _DIMENSIONS}
     resets = {name: span_s(headers.get(f"x-ratelimit-reset-{name}", "")) for name in _DIMENSIONS}
     left |= {name: headers.get(f"{name}remaining") for name in _ANTHROPIC}
-    resets |= {name: _until_time(headers.get(f"{name}reset", ""), headers, now) for name in _ANTHROPIC}
+    resets |= {name: until_time_s(headers.get(f"{name}reset", ""), headers, now) for name in _ANTHROPIC}
     known = {name: reset for name, reset in resets.items() if reset is not None}
     used_up = [reset for name, reset in known.items() if left[name] == "0"]
     # Nothing at zero: this call was larger than what is left of one of them; the nearest reset is a fair guess.
@@ -64,8 +64,8 @@ def _until_date(text: str, sent: str, now: datetime) -> float | None:
     return max(0.0, (until - (_date(sent) or now)).total_seconds())
 
 
-def _until_time(text: str, headers: Mapping[str, str], now: datetime) -> float | None:
-    """The same for an RFC 3339 time."""
+def until_time_s(text: str, headers: Mapping[str, str], now: datetime) -> float | None:
+    """Seconds until an RFC 3339 time, measured from the answer's own `Date`; None for anything else."""
     try:
         until = datetime.fromisoformat(text.strip())
     except ValueError:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 import httpx
 
-from app.clients.base import TokenUsage, WireAnswer, WireError, WireRequest
+from app.clients.base import LimitHints, TokenUsage, WireAnswer, WireError, WireRequest
 from app.clients.http import HttpAnswer, broken
 from app.clients.http_stream import Bounds, post_stream
 from app.clients.sse import Event, EventReader, EventTooLarge
@@ -46,11 +46,11 @@ class StreamedAnswer(ABC):
         self._texts.append(text)
         self._on_text(text)
 
-    def whole(self, status: int) -> WireAnswer:
+    def whole(self, status: int, hints: LimitHints) -> WireAnswer:
         """The answer after its end mark. Raises WireError where it doesn't say why it ended."""
         if self.reason is None:
             raise broken("it names no reason for its end", status)
-        return WireAnswer("".join(self._texts), self.reason[:64], self.final_usage, status)
+        return WireAnswer("".join(self._texts), self.reason[:64], self.final_usage, status, hints)
 
     @property
     def final_usage(self) -> TokenUsage | None:
