@@ -110,3 +110,8 @@ def jitter(low: float, high: float) -> float:
 def derived_span_id(owner: UUID, name: str) -> str:
     """A span's id that every process finds again from what the span is about."""
     return hashlib.sha256(owner.bytes + name.encode()).hexdigest()[:16]
+
+
+def share(name: str) -> float:
+    """A number from 0 up to, not including, 1 that looks drawn and is the same for that name in every process."""
+    return (int.from_bytes(hashlib.sha256(name.encode()).digest()[:8]) >> 11) / (1 << 53)

@@ -9,9 +9,10 @@ from app.clients.base import ModelClient, WireError, WireRequest
 from app.domain import ids
 from app.domain.call import Call
 from app.domain.clock import Clock
-from app.domain.errors import Fault, InputError, ProviderAuth, RateLimited, SystemFault
+from app.domain.errors import Fault, InputError, MustWait, RateLimited, SystemFault, TransientError
 from app.gateway.account import CANCELED, REFUSED, Account
 from app.gateway.booking import Ended, Sent, call_record, call_span, request_bytes, wait_span
+from app.gateway.descent import Descent
 from app.gateway.hearing import Hearing
 from app.gateway.limiter import Limiter
 from app.gateway.pool import Permit
@@ -19,7 +20,6 @@ from app.gateway.prices import Prices
 from app.gateway.request import ModelAnswer, ModelRequest
 from app.gateway.routes import Routes, Target
 from app.settings import Settings
-from app.telemetry.logs import log
 from app.telemetry.traces import Tracing, child
 
 # A call to a provider, where the step names no timeout.
@@ -28,7 +28,6 @@ DEFAULT_TIMEOUT_S = 120.0
 LEASE_MARGIN_S = 5.0
 # What a 429 may make a pool rest, whatever the provider says.
 _PAUSE_S = (0.05, 3600.0)
-_log = log("gateway")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +50,7 @@ class _Asking:
 
 
 class Gateway:
-    """Asks a ladder of targets; a 429 goes back to the limiter and is never a try. Retries nothing else."""
+    """Asks a ladder of targets, each once; a 429 goes back to the limiter and is never a try. Retries nothing else."""
 
     def __init__(
         self,
@@ -80,23 +79,22 @@ class Gateway:
         record: Callable[[Call], None],
         on_text: Callable[[str], None] | None = None,
     ) -> ModelAnswer:
-        """The answer of the first target whose credential is accepted; `record` gets each call, failed ones too.
+        """The answer of the first target that gives one; `record` gets each call, failed ones too.
 
         With `on_text` it is streamed. Once a piece was handed out, no other call goes on in its place: what breaks
         the stream is raised, a rate limit too. Raises a Fault by class, and MustWait (`rate_limit`) when the wait
-        for the pool is too long to hold a slot.
+        for the pool is too long to hold a slot; which of them where targets differ, `Descent` knows.
         """
         asking = _Asking(request, record, None if on_text is None else Hearing(on_text))
-        refused: ProviderAuth | None = None
-        for target in self._routes.targets(request.alias, request.test_mode):
+        descent = Descent()
+        for target in self._routes.targets(request.alias, request.test_mode, ids.share(request.idempotency_key)):
             try:
                 return await self._ask(target, asking)
-            except ProviderAuth as fault:
-                _log.error("provider_auth", provider=target.provider, model=target.model, error=fault.detail)
+            except (MustWait, TransientError, SystemFault) as ended:
                 if asking.begun:
                     raise
-                refused = fault
-        raise refused or ProviderAuth(f"model alias {request.alias!r} has no target")
+                descent.note(target, ended)
+        raise descent.end()
 
     async def _ask(self, target: Target, asking: _Asking) -> ModelAnswer:
         """One target, until it gives anything but a 429."""

@@ -1,8 +1,11 @@
-"""Routes: which targets an alias stands for, and the pool that each of them shares."""
+"""Routes: which targets an alias stands for, in which order, and the pool that each of them shares."""
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from app.domain.errors import ProcessingError, SystemFault
 from app.gateway.pool import Pool
@@ -30,15 +33,16 @@ class Routes:
         """The configured aliases; None when the simulated provider serves any."""
         return None if self._settings.simulated else frozenset(self._settings.models)
 
-    def targets(self, alias: str, test_mode: bool) -> tuple[Target, ...]:
-        """The ladder from the top; in test mode the simulated provider alone.
+    def targets(self, alias: str, test_mode: bool, share: float = 0.0) -> tuple[Target, ...]:
+        """The ladder in the order in which it is asked; in test mode the simulated provider alone.
 
+        `share`, from 0 up to 1, is the call's place in the sum of the weights: it decides who is asked first.
         Raises ProcessingError for an alias that is not configured, SystemFault when test mode has no provider.
         """
         ladder = self._ladder(alias)
         if test_mode:
             ladder = self._simulated(alias)
-        return tuple(self._target(rung.provider, rung.model) for rung in ladder)
+        return tuple(self._target(rung.provider, rung.model) for rung in in_turn(ladder, share))
 
     def _ladder(self, alias: str) -> tuple[LadderTarget, ...]:
         try:
@@ -67,3 +71,12 @@ class Routes:
             if model in pool.models:
                 return Pool(f"{provider}/{name}", pool.max_in_flight or default)
         return Pool(f"{provider}/{model}", default)
+
+
+def in_turn(ladder: Sequence[LadderTarget], share: float) -> list[LadderTarget]:
+    """From the top where no target names a weight. Else the one at `share` of all weights first, then the others."""
+    if all(rung.weight is None for rung in ladder):
+        return list(ladder)
+    weights = [1 if rung.weight is None else rung.weight for rung in ladder]
+    first = bisect_right(list(accumulate(weights)), share * sum(weights))
+    return [ladder[first], *ladder[:first], *ladder[first + 1 :]]

@@ -55,17 +55,25 @@ class ProviderSettings(Group):
 
 
 class LadderTarget(Group):
-    """One rung of an alias: a provider's model and its weight among equals."""
+    """One rung of an alias: a provider's model, and its part of the calls."""
 
     provider: str
     model: str
-    weight: Annotated[int, Field(ge=1, le=1000)] = 1
+    # None: 1 where another target of the ladder names a weight. 0: asked only when others gave no answer.
+    weight: Annotated[int | None, Field(ge=0, le=1000)] = None
 
 
 class ModelAlias(Group):
-    """What workflows name: a ladder of targets, tried from the top."""
+    """What workflows name: a ladder of targets, asked from the top, or with weights from the one that is drawn."""
 
     ladder: Annotated[list[LadderTarget], Field(min_length=1)]
+
+    @field_validator("ladder")
+    @classmethod
+    def _somebody_is_asked(cls, value: list[LadderTarget]) -> list[LadderTarget]:
+        if all(target.weight == 0 for target in value):
+            raise ValueError("every weight is 0: one target at least must be asked first")
+        return value
 
 
 class PriceSettings(Group):

@@ -133,26 +133,6 @@ async def test_an_answer_without_a_count_is_estimated_and_says_so(new_gateway: N
     assert calls[0].cost_nanos == calls[0].input_tokens * 150 + calls[0].output_tokens * 600
 
 
-async def test_a_refused_credential_takes_the_next_target(new_gateway: NewGateway, provider: ProviderProcess) -> None:
-    with running_provider("--api-key", "another") as locked:
-        gateway = new_gateway(settings_for(locked.base_url, provider.base_url, key="mine"))
-        calls: list[Call] = []
-        await gateway.complete(request(), calls.append)
-        assert [(call.provider, call.outcome) for call in calls] == [("main", "failed"), ("backup1", "succeeded")]
-        assert calls[0].error_code == "provider_auth"
-        with pytest.raises(ProviderAuth):
-            await new_gateway(settings_for(locked.base_url, key="mine")).complete(request(), calls.append)
-        assert len(locked.calls()) == 2
-
-
-async def test_no_other_error_takes_the_next_target(new_gateway: NewGateway, provider: ProviderProcess) -> None:
-    with running_provider("--error-rate", "http_503=1") as broken:
-        gateway = new_gateway(settings_for(broken.base_url, provider.base_url))
-        with pytest.raises(TransientError):
-            await gateway.complete(request(), lambda call: None)
-    assert provider.calls() == []
-
-
 async def test_a_429_waits_and_asks_again_by_itself(new_gateway: NewGateway, provider: ProviderProcess) -> None:
     provider.set_answers({"hello": [{"$fault": "rate_limited"}, "hi"]})
     gateway = new_gateway(settings_for(provider.base_url, rate_limit_wait_s=0.4))

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from app.domain import ids
 from app.domain.errors import ProcessingError, SystemFault
 from app.gateway.pool import Pool
-from app.gateway.routes import Routes, Target
+from app.gateway.routes import Routes, Target, in_turn
 from app.settings import LadderTarget, ModelAlias, PoolSettings, ProviderSettings, Settings
 
 
@@ -62,3 +65,45 @@ def test_test_mode_goes_to_the_simulated_provider_or_nowhere() -> None:
         Routes(_settings()).targets("small", test_mode=True)
     with pytest.raises(ProcessingError):
         Routes(_settings("http://127.0.0.1:9")).targets("tiny", test_mode=True)
+
+
+def _ladder(*weights: int | None) -> list[LadderTarget]:
+    return [LadderTarget(provider=f"p{n}", model="m", weight=weight) for n, weight in enumerate(weights)]
+
+
+_WEIGHTS = st.lists(st.none() | st.integers(0, 20), min_size=1, max_size=6).filter(
+    lambda given: any(weight != 0 for weight in given)
+)
+
+
+@given(_WEIGHTS, st.floats(0, 1, exclude_max=True))
+def test_each_target_is_asked_once_and_those_below_keep_their_order(weights: list[int | None], share: float) -> None:
+    ladder = _ladder(*weights)
+    turn = in_turn(ladder, share)
+    assert sorted(rung.provider for rung in turn) == sorted(rung.provider for rung in ladder)
+    assert turn[0].weight != 0
+    assert turn[1:] == [rung for rung in ladder if rung is not turn[0]]
+
+
+@given(_WEIGHTS.filter(any), st.integers(1, 10))
+def test_calls_are_shared_exactly_by_weight(weights: list[int | None], grain: int) -> None:
+    """Places that lie evenly in the sum of the weights are dealt out by weight; a target that names none counts 1."""
+    counted = [1 if weight is None else weight for weight in weights]
+    places = sum(counted) * grain
+    firsts = [in_turn(_ladder(*weights), (place + 0.5) / places)[0].provider for place in range(places)]
+    assert [firsts.count(f"p{n}") for n in range(len(counted))] == [weight * grain for weight in counted]
+
+
+@given(st.floats(0, 1, exclude_max=True))
+def test_without_weights_the_ladder_is_asked_from_the_top(share: float) -> None:
+    ladder = _ladder(None, None, None)
+    assert in_turn(ladder, share) == ladder
+
+
+def test_a_call_s_share_is_its_own_and_spread_evenly() -> None:
+    shares = [ids.share(f"question {n}") for n in range(4000)]
+    assert shares == [ids.share(f"question {n}") for n in range(4000)]
+    assert all(0 <= share < 1 for share in shares)
+    firsts = [in_turn(_ladder(3, None), share)[0].provider for share in shares]
+    # Fixed names, so a fixed count: three quarters, with less than three standard deviations (82) to either side.
+    assert abs(firsts.count("p0") - 3000) < 82

@@ -84,6 +84,8 @@ def test_a_named_file_and_one_in_the_data_folder_are_found(monkeypatch: pytest.M
         (('models = ["mini-1"]', "models = []"), "providers.main.pools.mini.models"),
         (('"http://127.0.0.1:9100/v1"', '"ftp://x"'), "providers.main.base_url"),
         (('api_key_env = "MAIN_API_KEY"', 'api_key = "sk-1"'), "providers.main.api_key"),
+        (('model = "mini-1" }', 'model = "mini-1", weight = -1 }'), "models.small.ladder.0.weight"),
+        (('model = "mini-1" }', 'model = "mini-1", weight = 0 }'), "models.small.ladder"),
     ],
 )
 def test_a_bad_key_is_named(change: tuple[str, str], names: str) -> None:
