@@ -98,8 +98,10 @@ def full(scene: Scene) -> Iterator[None]:
     """Out of memory: it refuses to write."""
     with _client(scene) as client:
         client.config_set("maxmemory", 1)
-        yield
-        client.config_set("maxmemory", 0)
+        try:
+            yield
+        finally:
+            client.config_set("maxmemory", 0)
 
 
 @contextmanager
@@ -107,8 +109,10 @@ def read_only(scene: Scene) -> Iterator[None]:
     """Made the replica of a primary that is not there."""
     with _client(scene) as client:
         client.execute_command("REPLICAOF", "127.0.0.1", "1")
-        yield
-        client.execute_command("REPLICAOF", "NO", "ONE")
+        try:
+            yield
+        finally:
+            client.execute_command("REPLICAOF", "NO", "ONE")
 
 
 def _client(scene: Scene) -> Any:
