@@ -30,7 +30,8 @@ class CallOutcome(StrEnum):
 class Call:
     """One request to a provider, or one that a known answer saved: `cached`, free, with what it saved.
 
-    Money in nano-dollars; `request` and `answer` are canonical JSON bytes.
+    Money in nano-dollars; `request` and `answer` are canonical JSON bytes. `reserved_nanos` is what budgets had set
+    aside for it: what of it was not spent is released.
     """
 
     id: UUID
@@ -52,6 +53,7 @@ class Call:
     request: bytes | None
     answer: bytes | None
     saved_nanos: int = 0
+    reserved_nanos: int = 0
 
     @property
     def usage(self) -> Usage:

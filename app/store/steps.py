@@ -74,12 +74,12 @@ on conflict (id) do nothing
 _LEDGER = """
 insert into ledger (
     call_id, at, project_id, key_id, workflow, version, job_id, step, attempt, provider, model, outcome, input_tokens,
-    output_tokens, cached_tokens, cost_nanos, price_known, saved_nanos
+    output_tokens, cached_tokens, cost_nanos, price_known, saved_nanos, step_key, reserved_nanos, test_mode
 )
 select * from unnest(
     $1::uuid[], $2::timestamptz[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::uuid[], $8::text[], $9::int[],
     $10::text[], $11::text[], $12::text[], $13::int[], $14::int[], $15::int[], $16::bigint[], $17::bool[],
-    $18::bigint[]
+    $18::bigint[], $19::text[], $20::bigint[], $21::bool[]
 )
 on conflict (call_id) do nothing
 """
@@ -223,6 +223,9 @@ def _paid(job: Claimed, place: StepPlace, call: Call, owned: bool) -> tuple[obje
         call.cost_nanos,
         call.price_known,
         call.saved_nanos,
+        place.key,
+        call.reserved_nanos,
+        job.test_mode,
     )
 
 

@@ -6,6 +6,7 @@ from app.store.invariants.check import KEPT, Check
 
 _COUNTED = ("input_tokens", "output_tokens", "cached_tokens", "cost_nanos")
 _SAME = ", ".join(f"{{0}}.{name}" for name in ("job_id", "attempt", *_COUNTED))
+# Rows that name another call (`of_call`) take nobody's word: they stand for calls of workers that died.
 # A late call, of an owner that had lost the job, may stand in the job's usage or not; it was paid for either way.
 _SUMS = ", ".join(
     f"sum({name}) as {name}, sum({name}) filter (where outcome <> 'late') as own_{name}" for name in _COUNTED
@@ -20,7 +21,9 @@ MONEY = (
         "each recorded call stands in the ledger as it was; it alone has late ones, and outputs that were known",
         "",
         f"""select coalesce(c.id, l.call_id) from (select * from calls where id >= $2 and job_id >= $1) c
-        full join (select * from ledger where call_id >= $2 and job_id >= $1) l on l.call_id = c.id
+        full join (
+            select * from ledger where call_id >= $2 and job_id >= $1 and of_call is null
+        ) l on l.call_id = c.id
         where l.call_id is null
             or (c.id is not null and ({_SAME.format("c")}) is distinct from ({_SAME.format("l")}))
             or (c.id is null and l.outcome not in ('late', 'cached')
@@ -33,7 +36,7 @@ MONEY = (
         f"""select j.id from jobs j left join (
             select job_id, {_SUMS}, count(*) filter (where outcome <> 'cached') as calls,
                 count(*) filter (where outcome not in ('late', 'cached')) as own_calls
-            from ledger where call_id >= $2 group by job_id
+            from ledger where call_id >= $2 and of_call is null group by job_id
         ) l on l.job_id = j.id
         where j.id >= $1 and j.status <> 'running' and not ({_BETWEEN})""",
     ),
