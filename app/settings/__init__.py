@@ -1,6 +1,7 @@
 """Settings: frozen groups, read once from the environment and `laneway.toml`; the only reader of the environment."""
 
 from app.settings.alerts import AlertSettings
+from app.settings.cache import CacheSettings
 from app.settings.load import ConfigurationError, child_environment, load_settings, refusal
 from app.settings.providers import (
     LadderTarget,
@@ -24,6 +25,7 @@ from app.settings.settings import (
 __all__ = [
     "LANES",
     "AlertSettings",
+    "CacheSettings",
     "ConfigurationError",
     "GatewaySettings",
     "HttpSettings",
