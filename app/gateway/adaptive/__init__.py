@@ -5,7 +5,31 @@ from __future__ import annotations
 from importlib.resources import files
 
 # In the order in which they stand: a part sees those above it.
-_PARTS = ("lanes.lua", "adaptive.lua")
+_PARTS = (
+    "../breaker.lua",
+    "figures.lua",
+    "chance.lua",
+    "dimension.lua",
+    "measurement.lua",
+    "probing.lua",
+    "announcements.lua",
+    "windows.lua",
+    "attribution.lua",
+    "recut.lua",
+    "refusal.lua",
+    "latency.lua",
+    "admission.lua",
+    "settlement.lua",
+    "lanes.lua",
+    "absence.lua",
+    "view.lua",
+    "adaptive.lua",
+)
 
-SOURCE = "\n".join(files(__name__).joinpath(part).read_text(encoding="utf-8") for part in _PARTS)
+
+def _text(part: str) -> str:
+    return files("app.gateway").joinpath("adaptive", part).read_text(encoding="utf-8")
+
+
+SOURCE = "\n".join(map(_text, _PARTS))
 """Defines the local table `adaptive`; pure: no clock, no Redis, no randomness but what lies in its state."""

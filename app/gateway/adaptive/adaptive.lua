@@ -1,26 +1,39 @@
 -- What the service, the simulator and the tests call: the rate controller of one pool.
 local adaptive = {}
 
--- The state of a pool at `now` (seconds), plain tables of numbers, strings and booleans.
+-- The state of a pool at `now` (seconds): plain tables of numbers, strings and booleans, bounded in size.
 function adaptive.new(now)
-  return { since = now, ceiling = 16, seq = 0, floor = { 0, 0 }, passed = 0 }
+  local s = {
+    seed = math.floor(now * 1000) % 2147483646 + 1, seq = 0, breaker = breaker.new(),
+    dims = dimension.all(now), ceiling = figures.first_cap, points = {}, trail = {},
+    start = true, ramp_at = now + figures.ramp_s, ramp_cum = 0, -- slow start
+    step = 0, gain = 1, step_at = now, climbing = false, -- probe
+    by_calls = false, prints = {}, seen_calls = {}, last_cut = -1e9, reject_s = 0.12, -- refusals
+    windowed = -1e9, closed = false, dry = 0, rest_until = -1e9, trial = -1e9, -- counter windows
+    cap = figures.first_cap, cap_start = true, cap_cut_at = -1e9, hot = 0, call_s = figures.first_call_s, -- latency
+    samples = {}, samples_at = now, samples_from = -1e9, most = 0, medians = {},
+    share = 1, headers_at = -1e9, returned_at = -1e9, stopped = false, stopped_until = false,
+    real_time_at = -1e9, real_time = { input = 0, output = 0 }, floor = { 0, 0 }, passed = 0, -- lanes
+  }
+  s.opened = { at = now, cums = dimension.cums(s) }
+  return s
 end
 
--- Takes what is announced: limits = {requests_per_minute?, tokens_per_minute?, max_in_flight?, ceiling}.
+-- Takes what the operator knows: limits = {requests_per_minute?, tokens_per_minute?, max_in_flight?, ceiling?}.
 function adaptive.configure(s, now, limits)
-  s.ceiling = math.min(limits.ceiling or s.ceiling, limits.max_in_flight or math.huge)
+  s.ceiling = math.max(1, math.min(limits.ceiling or figures.first_cap, limits.max_in_flight or math.huge))
+  s.cap = math.min(s.cap, s.ceiling)
+  announcements.configure(s, now, REQUESTS, limits.requests_per_minute)
+  announcements.configure(s, now, TOKENS, limits.tokens_per_minute)
 end
 
 -- wait_s, reason, mark: 0 is granted with its mark, > 0 ask again then, -1 only after a settle.
-function adaptive.ask(s, now, call, in_flight)
-  if in_flight >= s.ceiling then return -1, "full" end
-  s.seq = s.seq + 1
-  return 0, nil, { t = now, seq = s.seq, infl = in_flight, input = call.input, output = call.output }
-end
+-- call = {lane = 0 | 1, input, output}; in_flight without this call.
+adaptive.ask = admission.ask
 
--- Learns from how a call ended.
-function adaptive.settle(s, now, mark, result, in_flight)
-end
+-- Learns from how a call ended; in_flight without this call. A mark is settled once.
+-- result = {status, sent, used?, retry_after?, label?, and limit_X, left_X for X in requests, tokens, input, output}.
+adaptive.settle = settlement.settle
 
 -- Pops heads of the fair line while they are admitted, at most `most`: grants {{id, mark}...}, then as `ask` answers;
 -- reason "empty" when nobody waits any more, and a wait of 0 when `most` was reached.
@@ -30,11 +43,44 @@ function adaptive.grant(s, now, line, in_flight, most)
     local lane, tenant, tag, head, due = lanes.next(s, now, line)
     if not lane then return grants, -1, "empty" end
     local call = { lane = lane, input = head.input, output = head.output, due = due }
-    local wait, reason, mark = adaptive.ask(s, now, call, in_flight + #grants)
-    if wait ~= 0 then return grants, wait, reason end
+    local wait_s, reason, mark = adaptive.ask(s, now, call, in_flight + #grants)
+    if wait_s ~= 0 then return grants, wait_s, reason end
     line.pop(lane, tenant)
     lanes.charge(s, line, lane, tenant, tag, head)
     grants[#grants + 1] = { head.id, mark }
   end
   return grants, 0, nil
+end
+
+-- One worker's share of what is known, for its own pacing while Redis is away:
+-- {cap, dimensions = {{name, rate, depth}...}, breaker, stopped}. Each worker calls it every few seconds.
+adaptive.beat = absence.beat
+
+-- {limits = {{dimension, per_minute | most, spread?, source, binding}...}, rate_per_s?, cap, breaker, ...}
+adaptive.view = view.of
+
+local ACTS = {}
+
+-- Grants nothing, for `value` seconds or until resumed; calls in flight end. To drain is the same, said differently.
+function ACTS.pause(s, now, value)
+  s.stopped, s.stopped_until = "paused", value and now + value or false
+end
+
+function ACTS.drain(s)
+  s.stopped, s.stopped_until = "draining", false
+end
+
+function ACTS.resume(s)
+  s.stopped, s.stopped_until = false, false
+end
+
+function ACTS.breaker(s, now, value)
+  breaker.force(s.breaker, now, value)
+end
+
+ACTS.announce = adaptive.configure
+
+-- act: pause (value: seconds or nil), drain, resume, announce (limits), breaker ("open" | "closed" | "auto").
+function adaptive.steer(s, now, act, value)
+  ACTS[act](s, now, value)
 end

@@ -21,7 +21,7 @@ end
 -- The call to be granted next: its lane, tenant, start tag and head; nil when nobody waits.
 function lanes.next(s, now, line)
   local bulk, bulk_tag, bulk_head = first(s, line, 1)
-  if bulk and s.passed >= 9 and now - bulk_head.since > 30 then return 1, bulk, bulk_tag, bulk_head, true end
+  if bulk and s.passed >= 9 and now - bulk_head.since > figures.starved_s then return 1, bulk, bulk_tag, bulk_head, true end
   local name, tag, head = first(s, line, 0)
   if name then return 0, name, tag, head, false end
   if bulk then return 1, bulk, bulk_tag, bulk_head, false end

@@ -1,0 +1,81 @@
+-- Which limit refused a call: the one whose measured value repeats from one 429 epoch to the next.
+local attribution = {}
+
+local CALLS = "calls" -- calls in flight, beside the indices of the other limits
+
+local function values(prints, key)
+  local all = {}
+  for i, print in ipairs(prints) do all[i] = print[key] end
+  return all
+end
+
+local function least(spreads, keys)
+  local best = nil
+  for _, key in ipairs(keys) do
+    if spreads[key] and (not best or spreads[key] < spreads[best]) then best = key end
+  end
+  return best
+end
+
+-- How well each limit's value repeats; requests are favoured a little, as the commonest limit.
+local function spreads_of(prints)
+  local spreads = {}
+  if #prints == 0 then return spreads end
+  for i = REQUESTS, INPUT do
+    spreads[i] = measurement.spread(values(prints, i)) + (i == REQUESTS and 0 or 0.004)
+  end
+  return spreads
+end
+
+-- Three refusals, apart in time, at the same number of calls in flight.
+local function capped(s, spreads)
+  if #s.seen_calls < 3 then return false end
+  local low, high = math.huge, 0
+  for _, seen in ipairs(s.seen_calls) do low, high = math.min(low, seen.calls), math.max(high, seen.calls) end
+  return high - low <= 0.01 * high and (#s.prints < 3 or spreads[REQUESTS] > 0.02)
+end
+
+-- A label names tokens without saying how they are counted: as announced, else what repeats best.
+local function of_tokens(s, spreads)
+  local known = nil
+  for i = TOKENS, OUTPUT do
+    local d = s.dims[i]
+    if d.known and (not known or d.level / d.announced < s.dims[known].level / s.dims[known].announced) then known = i end
+  end
+  return known or (#s.prints >= 4 and least(spreads, { TOKENS, RESERVED, INPUT })) or TOKENS
+end
+
+-- Without a label: a cap when the count repeats, else the best of what repeats.
+local function by_prints(s, spreads)
+  if capped(s, spreads) then return CALLS end
+  if #s.prints < 3 then return REQUESTS end
+  spreads[CALLS] = measurement.spread(values(s.prints, CALLS)) + 0.004
+  local best = least(spreads, { REQUESTS, TOKENS, RESERVED, INPUT, CALLS })
+  -- Prompts of one size: requests and tokens say the same.
+  if best ~= CALLS and best ~= REQUESTS and spreads[REQUESTS] <= 1.5 * spreads[best] + 0.004 then return REQUESTS end
+  return best
+end
+
+-- Notes the values of this epoch: cost of each limit per second since the last, and calls in flight.
+function attribution.note(s, sent, cums, calls)
+  local last_seen = s.seen_calls[#s.seen_calls]
+  if not last_seen or sent - last_seen.at > 0.75 * s.call_s then
+    measurement.push(s.seen_calls, { at = sent, calls = calls }, 3)
+  end
+  local last = measurement.last(s, REQUESTS)
+  if not last or sent - last.at <= 0.75 * s.call_s or cums[REQUESTS] - last.cums[REQUESTS] < 6 then return end
+  local print = { [CALLS] = calls }
+  for i = REQUESTS, INPUT do print[i] = (cums[i] - last.cums[i]) / (sent - last.at) end
+  measurement.push(s.prints, print, 9)
+end
+
+-- An index of s.dims, or CALLS.
+function attribution.name(s, label, calls)
+  if s.by_calls and calls < 0.9 * s.call_cap then -- refused well below the supposed cap: it is none
+    s.seen_calls, s.prints = {}, {}
+  end
+  if label == "req" then return REQUESTS end
+  if label == "conc" then return CALLS end
+  local spreads = spreads_of(s.prints)
+  return label == "tok" and of_tokens(s, spreads) or by_prints(s, spreads)
+end

@@ -1,0 +1,19 @@
+-- The tuned figures of the rate controller, in one place. Found in the simulator (`python -m bench.limits`).
+local figures = {
+  first_rate = 2.0, -- requests/s of a pool that knows nothing
+  ramp_s = 1.5, -- between two doublings of the slow start
+  first_cap = 16, -- calls in flight of a pool that knows nothing
+  first_call_s = 4.0, -- how long a call takes, until some have ended
+  in_hand = 0.015, -- share of a measured limit that is left to the provider
+  longest_s = 90, -- a measurement reaches back no further
+  probe_least_s = 15, -- between two probes for more ...
+  probe_calls = 250, -- ... and at least so many calls
+  gains = { 1.06, 1.12, 1.25, 1.5, 2.0, 2.5 }, -- steps of a probe
+  step_s = 1.5,
+  climb_s = 0.7, -- step after a cut without a measurement
+  slower = 1.15, -- latency over its base from which calls in flight are too many
+  away_share = 0.85, -- of the learned limits while Redis is away
+  return_gap_s = 10, -- no beat for so long: Redis was away
+  stopped_s = 60, -- a pool that an operator stopped is asked again so late
+  starved_s = 30, -- a bulk call that waited so long gets every tenth permit
+}

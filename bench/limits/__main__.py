@@ -1,0 +1,63 @@
+"""`python -m bench.limits [--scenario a,b] [--seeds 5] [--seed-base 101] [--peers]`: each bar, and whether it holds."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from bench.limits.bars import BARS
+from bench.limits.measure import Figures, measure
+from bench.limits.scenario import SCENARIOS, Scenario
+from bench.limits.service import Service
+from bench.limits.world import World
+
+
+def run(scenario: Scenario, seed: int) -> Figures:
+    """The figures of one run; where tenants differ, also against first come, first served."""
+    world = World(scenario, seed)
+    world.run(Service(world))
+    figures = measure(world)
+    if "small_p95_s" in figures:
+        plain = World(scenario, seed)
+        plain.run(Service(plain, fair=False))
+        figures["small_to_first_come"] = figures["small_p95_s"] / measure(plain)["small_p95_s"]
+    return figures
+
+
+def mean(rows: list[Figures]) -> Figures:
+    return {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}
+
+
+def main() -> int:
+    """0 when every bar that was asked for holds."""
+    given = _options()
+    held = tried = 0
+    for name in given.scenario.split(","):
+        figures = mean([run(SCENARIOS[name], given.seed_base + 17 * number) for number in range(given.seeds)])
+        bounds = BARS.get(name, ())
+        holds = all(bound.holds(figures) for bound in bounds)
+        tried, held = tried + bool(bounds), held + (bool(bounds) and holds)
+        verdict = ("holds" if holds else "FAILS") if bounds else "-"
+        print(f"{name:16s} {verdict:6s}{', '.join(bound.says(figures) for bound in bounds)}", flush=True)
+        if given.all_figures or not bounds:
+            print("  " + " ".join(f"{key}={value:.4g}" for key, value in figures.items()), flush=True)
+    print(f"{held} of {tried}")
+    return 0 if held == tried else 1
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--scenario", default=",".join(BARS), help="names, comma separated; `all` for every one")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seed-base", type=int, default=101)
+    parser.add_argument("--all-figures", action="store_true")
+    given = parser.parse_args()
+    if given.scenario == "all":
+        given.scenario = ",".join(SCENARIOS)
+    if unknown := set(given.scenario.split(",")) - set(SCENARIOS):
+        parser.error(f"no such scenario: {', '.join(sorted(unknown))}; there are {', '.join(SCENARIOS)}")
+    return given
+
+
+if __name__ == "__main__":
+    sys.exit(main())
