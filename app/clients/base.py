@@ -42,15 +42,13 @@ class TokenUsage:
 
 @dataclass(frozen=True, slots=True)
 class LimitHints:
-    """What an answer says of its provider's limits by the minute, and what is left of them; None: it doesn't say.
+    """What an answer says of its provider's limits by the minute: dimension, limit and what is left of it.
 
-    `label` names the limit that a 429 met: `req`, `tok` or `conc` (calls at once).
+    Dimensions are requests, tokens, input and output (tokens). `label` names the limit that a 429 met: `req`, `tok` or
+    `conc` (calls at once), None where it doesn't say.
     """
 
-    limit_requests: int | None = None
-    left_requests: int | None = None
-    limit_tokens: int | None = None
-    left_tokens: int | None = None
+    limits: tuple[tuple[str, int, int], ...] = ()
     label: str | None = None
 
 

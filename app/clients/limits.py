@@ -31,15 +31,18 @@ _SIGNS = (
     (re.compile(r"requests? (?:per|/) ?(?:min|sec)|requests per day|\brp[md]\b|request (?:rate )?limit"), _REQUESTS),
 )
 _LONGEST_READ = 1000
+# The names of a dimension in headers: `x-ratelimit-limit-NAME`, `anthropic-ratelimit-NAME-limit`.
+_OPENAI = {"requests": "requests", "tokens": "tokens"}
+_ANTHROPIC = {"requests": "requests", "tokens": "tokens", "input": "input-tokens", "output": "output-tokens"}
 
 
 def hints_of(headers: Mapping[str, str], now: datetime) -> LimitHints:
-    """The limits that the headers announce (`x-ratelimit-*`, `anthropic-ratelimit-*`); None where they don't."""
+    """The limits that the headers announce (`x-ratelimit-*`, `anthropic-ratelimit-*`), as far as they make sense."""
     if not any("ratelimit" in name for name in headers):
         return NO_HINTS
-    requests = _openai(headers, "requests") or _anthropic(headers, ("requests",), now)
-    tokens = _openai(headers, "tokens") or _anthropic(headers, ("tokens", "input-tokens"), now)
-    return LimitHints(*(requests or (None, None)), *(tokens or (None, None)))
+    found = {dimension: _anthropic(headers, name, now) for dimension, name in _ANTHROPIC.items()}
+    found |= {dimension: one for dimension, name in _OPENAI.items() if (one := _openai(headers, name))}
+    return LimitHints(tuple((dimension, *one) for dimension, one in found.items() if one))
 
 
 def label_of(words: Iterable[str], message: str, headers: Mapping[str, str]) -> str | None:
@@ -63,21 +66,17 @@ def _used_up(headers: Mapping[str, str]) -> str | None:
     return empty[0] if len(empty) == 1 else None
 
 
-def _openai(headers: Mapping[str, str], dimension: str) -> tuple[int, int] | None:
-    reset_s = span_s(headers.get(f"x-ratelimit-reset-{dimension}", ""))
+def _openai(headers: Mapping[str, str], name: str) -> tuple[int, int] | None:
+    reset_s = span_s(headers.get(f"x-ratelimit-reset-{name}", ""))
     return _by_the_minute(
-        headers.get(f"x-ratelimit-limit-{dimension}"), headers.get(f"x-ratelimit-remaining-{dimension}"), reset_s
+        headers.get(f"x-ratelimit-limit-{name}"), headers.get(f"x-ratelimit-remaining-{name}"), reset_s
     )
 
 
-def _anthropic(headers: Mapping[str, str], dimensions: Iterable[str], now: datetime) -> tuple[int, int] | None:
-    for dimension in dimensions:
-        name = f"anthropic-ratelimit-{dimension}-"
-        reset_s = until_time_s(headers.get(f"{name}reset", ""), headers, now)
-        found = _by_the_minute(headers.get(f"{name}limit"), headers.get(f"{name}remaining"), reset_s)
-        if found is not None:
-            return found
-    return None
+def _anthropic(headers: Mapping[str, str], name: str, now: datetime) -> tuple[int, int] | None:
+    start = f"anthropic-ratelimit-{name}-"
+    reset_s = until_time_s(headers.get(f"{start}reset", ""), headers, now)
+    return _by_the_minute(headers.get(f"{start}limit"), headers.get(f"{start}remaining"), reset_s)
 
 
 def _by_the_minute(limit: str | None, left: str | None, reset_s: float | None) -> tuple[int, int] | None:

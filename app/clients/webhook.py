@@ -43,7 +43,10 @@ class Answer:
 
 
 class WebhookClient:
-    """The sender, one for each process. Neither cookies, proxies, redirects nor decompression touch it."""
+    """The sender, one for each process; `timeout_s` bounds an attempt.
+
+    Neither cookies, proxies, redirects nor decompression touch it.
+    """
 
     def __init__(
         self,
@@ -56,7 +59,7 @@ class WebhookClient:
     ) -> None:
         context = tls or httpx.create_ssl_context(trust_env=False)
         self._allow_private = allow_private
-        self._timeout_s = timeout_s
+        self.timeout_s = timeout_s
         self._clock = clock
         # The transport alone: a whole httpx client would keep cookies and inflate answers.
         self._transport = AiohttpTransport(
@@ -68,13 +71,13 @@ class WebhookClient:
         wrong = why_bad_url(delivery.url, self._allow_private)
         if wrong:
             return Answer(error="forbidden_url", detail=wrong)
-        deadline = asyncio.get_running_loop().time() + self._timeout_s
+        deadline = asyncio.get_running_loop().time() + self.timeout_s
         try:
             request = self._request(delivery, traceparent)
             async with asyncio.timeout_at(deadline):
                 response = await self._transport.handle_async_request(request)
         except TimeoutError:
-            return Answer(error="timeout", detail=f"no answer within {self._timeout_s:g} s")
+            return Answer(error="timeout", detail=f"no answer within {self.timeout_s:g} s")
         except (httpx.HTTPError, aiohttp.ClientError, OSError) as error:
             return _failed(error)
         except ValueError as error:
