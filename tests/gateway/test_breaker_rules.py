@@ -1,4 +1,4 @@
-"""The breaker's rules, in the Lua that Redis runs: what opens it, one probe an interval, the way back, force by hand."""
+"""The rules of the breaker, in the Lua that Redis runs: opening, one probe an interval, the way back, by hand."""
 
 from __future__ import annotations
 

@@ -1,0 +1,46 @@
+-- Asks and tells the breaker of one named dependency; stands behind breaker.lua, whose rules it applies.
+-- KEYS: state. ARGV: act, then for `ask` a number from 0 up to 1; for `tell` whether it was a probe (1), when it was let
+--   go, how it ended; for `force` open, closed or auto; for `view` nothing.
+-- Returns: its state; for `ask` also go, probe or wait, the milliseconds to wait, and the time.
+local KEPT_S = 3600
+-- Those who are held come back so many a second, so that a crowd does not come to each probe; none waits longer than this.
+local BACK_PER_S, LONGEST_S = 50, 60
+-- On the ramp, whoever is not let go asks again after so long.
+local RAMP_S = 1
+
+local clock = redis.call('TIME')
+local now = clock[1] + clock[2] / 1000000
+local packed = redis.call('GET', KEYS[1])
+local b = packed and cmsgpack.unpack(packed) or breaker.new()
+local act = ARGV[1]
+
+local function keep()
+  if b.force then
+    redis.call('SET', KEYS[1], cmsgpack.pack(b))
+  else
+    redis.call('SET', KEYS[1], cmsgpack.pack(b), 'EX', KEPT_S)
+  end
+end
+
+if act == 'ask' then
+  local random = tonumber(ARGV[2])
+  local was = b.mode
+  local said, wait, share = breaker.ask(b, now, random)
+  if said == 'go' and random >= share then said, wait = nil, RAMP_S end
+  if not said then
+    b.held = (b.held or 0) + 1
+    wait = math.min(LONGEST_S, wait + b.held / BACK_PER_S)
+  elseif said == 'probe' or b.mode == 'closed' then
+    b.held = nil
+  end
+  if said ~= 'go' or b.mode ~= was then keep() end
+  return { breaker.state(b, now), said or 'wait', math.ceil(wait * 1000), string.format('%.6f', now) }
+end
+if act == 'tell' then
+  breaker.outcome(b, now, ARGV[2] == '1', ARGV[4], tonumber(ARGV[3]))
+  keep()
+elseif act == 'force' then
+  breaker.force(b, now, ARGV[2])
+  keep()
+end
+return { breaker.state(b, now) }

@@ -1,0 +1,133 @@
+"""Breakers of named dependencies on a real Valkey: one probe for all workers, tenants apart, and Redis away."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from uuid import UUID
+
+import pytest
+from redis.asyncio import Redis
+
+from app.domain.clock import SYSTEM_CLOCK
+from app.domain.errors import MustWait
+from app.gateway.breaker import BreakerAway, Breakers, Dependency, Ending, Pass
+from tests.gateway.conftest import open_redis
+from tests.supervise.embedded import RunningServer
+
+ONE, TWO = UUID(int=1), UUID(int=2)
+CRM = Dependency(ONE, False, "crm")
+OTHERS = [Dependency(TWO, False, "crm"), Dependency(ONE, True, "crm"), Dependency(ONE, False, "x")]
+
+
+async def fail(breakers: Breakers, times: int, ending: Ending = Ending.FAILED) -> bool:
+    """So many calls fail; whether it is open then."""
+    is_open = False
+    for _ in range(times):
+        is_open = await breakers.tell(CRM, await breakers.ask(CRM), ending)
+    return is_open
+
+
+async def probe(breakers: Breakers) -> Pass:
+    """The next probe, however long it takes."""
+    while True:
+        try:
+            return await breakers.ask(CRM)
+        except MustWait:
+            await asyncio.sleep(0.05)
+
+
+async def test_twenty_failures_of_any_worker_open_it_for_all(shared_valkey: RunningServer, prefix: str) -> None:
+    async with AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(open_redis(shared_valkey.url)) for _ in range(2)]
+        one, two = (Breakers(client, prefix=prefix) for client in clients)
+        assert not await fail(one, 10)
+        assert not await fail(two, 9)
+        assert await fail(one, 1)
+        assert await two.state(CRM) == "open"
+        with pytest.raises(MustWait) as caught:
+            await two.ask(CRM)
+        assert caught.value.reason == "provider_down"
+
+
+async def test_ten_refused_connections_in_a_row_open_it(redis: Redis, prefix: str) -> None:
+    breakers = Breakers(redis, prefix=prefix)
+    assert not await fail(breakers, 9, Ending.REFUSED)
+    assert not await fail(breakers, 1, Ending.OTHER)
+    assert not await fail(breakers, 9, Ending.REFUSED)
+    assert await fail(breakers, 1, Ending.REFUSED)
+
+
+async def test_other_projects_modes_and_names_know_nothing_of_it(redis: Redis, prefix: str) -> None:
+    breakers = Breakers(redis, prefix=prefix)
+    assert await fail(breakers, 20)
+    for other in OTHERS:
+        assert not (await breakers.ask(other)).probe
+        assert await breakers.state(other) == "closed"
+
+
+async def test_of_many_who_ask_one_is_the_probe(redis: Redis, prefix: str) -> None:
+    workers = [Breakers(redis, prefix=prefix) for _ in range(4)]
+    await fail(workers[0], 20)
+    await asyncio.sleep(1.05)
+    began = SYSTEM_CLOCK.monotonic()
+    passes = await asyncio.gather(*(workers[n % 4].ask(CRM) for n in range(40)), return_exceptions=True)
+    probes = [one.probe for one in passes if isinstance(one, Pass)]
+    assert all(probes)
+    assert 1 <= len(probes) <= 1 + int(SYSTEM_CLOCK.monotonic() - began)
+
+
+async def test_a_probe_that_succeeds_lets_a_part_of_them_back(redis: Redis, prefix: str) -> None:
+    breakers = Breakers(redis, prefix=prefix)
+    await fail(breakers, 20)
+    assert not await breakers.tell(CRM, await probe(breakers), Ending.OK)
+    assert await breakers.state(CRM) == "half_open"
+    passes = await asyncio.gather(*(breakers.ask(CRM) for _ in range(200)), return_exceptions=True)
+    # A quarter of them is expected: 50, with a spread of 6.
+    assert 15 < sum(isinstance(one, Pass) for one in passes) < 95
+
+
+async def test_who_is_held_comes_back_fifty_a_second(redis: Redis, prefix: str) -> None:
+    breakers = Breakers(redis, prefix=prefix)
+    await fail(breakers, 20)
+    waits = await asyncio.gather(*(breakers.ask(CRM) for _ in range(150)), return_exceptions=True)
+    untils = [wait.until for wait in waits if isinstance(wait, MustWait)]
+    assert (max(untils) - min(untils)).total_seconds() > 1.5
+
+
+async def test_by_hand(redis: Redis, prefix: str) -> None:
+    breakers = Breakers(redis, prefix=prefix)
+    await breakers.force(CRM, "open")
+    with pytest.raises(MustWait):
+        await breakers.ask(CRM)
+    assert await redis.pttl(f"{prefix}{CRM.key}") == -1
+    await breakers.force(CRM, "closed")
+    assert not await fail(breakers, 50)
+    await breakers.force(CRM, "auto")
+    assert (await breakers.state(CRM), await breakers.ask(CRM) is not None) == ("closed", True)
+
+
+async def test_without_redis_each_process_goes_on_from_what_it_heard(own_valkey: RunningServer, prefix: str) -> None:
+    async with open_redis(own_valkey.url) as client:
+        breakers = Breakers(client, prefix=prefix)
+        assert await fail(breakers, 20)
+        own_valkey.stop()
+        given = await probe(breakers)
+        assert (given.probe, given.sent) == (True, None)
+        with pytest.raises(MustWait):
+            await breakers.ask(CRM)
+        assert not await breakers.tell(CRM, given, Ending.OK)
+        assert not await fail(breakers, 19)
+        assert await fail(breakers, 1)
+        with pytest.raises(BreakerAway):
+            await breakers.force(CRM, "closed")
+
+
+async def test_without_redis_ten_refused_connections_open_it(own_valkey: RunningServer, prefix: str) -> None:
+    async with open_redis(own_valkey.url) as client:
+        own_valkey.stop()
+        breakers = Breakers(client, prefix=prefix)
+        assert not await fail(breakers, 9, Ending.REFUSED)
+        assert not await fail(breakers, 1, Ending.OTHER)
+        assert not await fail(breakers, 9, Ending.REFUSED)
+        assert await fail(breakers, 1, Ending.REFUSED)
