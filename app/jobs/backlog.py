@@ -14,8 +14,10 @@ from app.store.database import StoreAway
 from app.store.reads import Reads, Unstarted
 
 _REFRESH_S = 1.0
-# Counting takes at most this part of the time.
+# Counting takes at most this part of the time; but a count that was slow by accident must not stand for half a minute,
+# as what has started since is not seen: a project without a backlog would be refused.
 _DUTY = 1 / 20
+_OLDEST_S = 5.0
 # When a tenth of the time has passed that the oldest has waited, about a tenth of the queue has started.
 _SHARE = 0.1
 _LEAST_S, _MOST_S = 1, 60
@@ -44,7 +46,7 @@ class Backlog:
             except StoreAway:
                 await self._clock.sleep(_REFRESH_S)
                 continue
-            await self._clock.sleep(max(_REFRESH_S, (self._clock.monotonic() - began) / _DUTY))
+            await self._clock.sleep(pause_s(self._clock.monotonic() - began))
 
     async def _count(self) -> None:
         """What was stored before the count began is in it; what was on its way may be, and counts here as well."""
@@ -67,6 +69,11 @@ class Backlog:
         self._in_flight[project_id] -= 1
         if not created:
             self._accepted[project_id] -= 1
+
+
+def pause_s(took_s: float) -> float:
+    """Seconds until the next count, after one that took so long."""
+    return min(_OLDEST_S, max(_REFRESH_S, took_s / _DUTY))
 
 
 def _total(found: Collection[Unstarted]) -> int:
