@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 from app.domain.errors import ProcessingError
 from app.engine import codec
+from app.engine.policies import Cache
 from app.engine.run import Run
 from app.engine.schema import AnswerForm
 from app.engine.work import Try
-from app.gateway.request import Message, ModelAnswer, ModelRequest
+from app.gateway.request import Caching, Message, ModelAnswer, ModelRequest
 
 Turn = Mapping[str, str] | tuple[str, str]
 ROLES = ("system", "user", "assistant")
@@ -34,6 +36,7 @@ class Question:
     timeout_s: float | None
     max_cost_nanos: int | None
     key: str
+    cache: Cache | None = None
 
 
 class Listener(Protocol):
@@ -109,7 +112,17 @@ def _request(run: Run, question: Question, messages: tuple[Message, ...], one: T
         project_id=run.project_id,
         lane=run.lane,
         test_mode=run.test_mode,
+        caching=Caching(question.cache.keeping, partial(_fits, question)) if question.cache else None,
     )
+
+
+def _fits(question: Question, answer: ModelAnswer) -> bool:
+    """Whether it can be taken as it is."""
+    try:
+        _accepted(question, answer)
+    except (UnfitAnswer, ProcessingError):
+        return False
+    return True
 
 
 def _accepted(question: Question, answer: ModelAnswer) -> Any:

@@ -358,6 +358,7 @@ class Context:
             timeout_s=policy.timeout_s,
             max_cost_nanos=self._max_cost_nanos,
             key=stable_key(self.job_id, identity),
+            cache=policy.cache,
         )
 
 

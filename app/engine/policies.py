@@ -7,14 +7,18 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from app.domain.duration import seconds
+from app.gateway.cache import Keeping
 
 # Policy fields whose feature is not built yet, with the value that asks for nothing.
-UNBUILT: dict[str, Any] = {"cache": None, "batch": None, "fallback": None, "breaker": None, "critical": True}
+UNBUILT: dict[str, Any] = {"batch": None, "fallback": None, "breaker": None, "critical": True}
 
 
 @dataclass(frozen=True, slots=True)
 class Cache:
-    """Keep answers for `ttl` (a duration); `tags` drop them together; `near` accepts near-identical questions."""
+    """Keep answers for `ttl` (a duration); `tags` drop them together.
+
+    `near` will accept near-identical questions; until it is built it has no effect.
+    """
 
     ttl: str
     tags: tuple[str, ...] = ()
@@ -26,6 +30,11 @@ class Cache:
             raise ValueError('Cache.tags is a tuple of names, for instance tags=("reviews",)')
         if self.near is not None and not 0 < self.near <= 1:
             raise ValueError(f"Cache.near is a similarity above 0 and up to 1, not {self.near!r}")
+
+    @property
+    def keeping(self) -> Keeping:
+        """The same for the gateway."""
+        return Keeping(seconds(self.ttl), self.tags)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +90,8 @@ class Policy:
     @property
     def without_effect(self) -> tuple[str, ...]:
         """The fields set here whose feature is not built yet."""
-        return tuple(name for name, nothing in UNBUILT.items() if getattr(self, name) != nothing)
+        near = ("cache.near",) if self.cache is not None and self.cache.near is not None else ()
+        return (*(name for name, nothing in UNBUILT.items() if getattr(self, name) != nothing), *near)
 
 
 def _positive(field: str, value: str | float) -> None:

@@ -73,6 +73,10 @@ class Gateway:
         """The aliases that workflows may name; None when any is served, by the simulated provider."""
         return self._routes.aliases()
 
+    def models(self, alias: str, test_mode: bool) -> tuple[str, ...]:
+        """Whom a call to the alias may go to, sorted. Raises as `complete`."""
+        return tuple(sorted(f"{one.provider}/{one.model}" for one in self._routes.targets(alias, test_mode)))
+
     async def complete(
         self,
         request: ModelRequest,

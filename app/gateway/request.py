@@ -9,6 +9,7 @@ from uuid import UUID
 
 from app.domain.call import Call
 from app.domain.job import TraceContext
+from app.gateway.cache import Keeping
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,26 @@ class Message:
 
     role: str
     content: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelAnswer:
+    """The model's text; `finish_reason` is the provider's word: stop, length and others.
+
+    `stale_s`: how long past its time a known answer is that was given since nobody can be asked; else None.
+    """
+
+    text: str
+    finish_reason: str
+    stale_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Caching:
+    """How long an answer is kept; only one that `fits` is, and a known one that does not is asked for again."""
+
+    keeping: Keeping
+    fits: Callable[[ModelAnswer], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +59,7 @@ class ModelRequest:
     project_id: UUID
     lane: str
     test_mode: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class ModelAnswer:
-    """The model's text; `finish_reason` is the provider's word: stop, length and others."""
-
-    text: str
-    finish_reason: str
+    caching: Caching | None = None
 
 
 class ModelGateway(Protocol):

@@ -189,7 +189,8 @@ def test_a_policy_knows_what_has_no_effect_yet() -> None:
     policy = Policy(
         cache=Cache(ttl="1h"), batch=Window(size=2, wait="1s"), fallback="large", breaker="b", critical=False
     )
-    assert policy.without_effect == ("cache", "batch", "fallback", "breaker", "critical")
+    assert policy.without_effect == ("batch", "fallback", "breaker", "critical")
+    assert Policy(cache=Cache(ttl="1h", near=0.9)).without_effect == ("cache.near",)
     assert (Policy(timeout=2.5).timeout_s, Policy(backoff="2m").backoff_s) == (2.5, 120)
 
 
