@@ -20,6 +20,8 @@ class EventType(StrEnum):
     JOB_CANCELED = "job.canceled"
     JOB_EXPIRED = "job.expired"
     JOB_RETRIED = "job.retried"
+    BUDGET_THRESHOLD_REACHED = "budget.threshold_reached"
+    BUDGET_EXHAUSTED = "budget.exhausted"
 
 
 END_EVENTS = (EventType.JOB_SUCCEEDED, EventType.JOB_FAILED, EventType.JOB_CANCELED, EventType.JOB_EXPIRED)

@@ -1,8 +1,9 @@
 """Settings: frozen groups, read once from the environment and `laneway.toml`; the only reader of the environment."""
 
 from app.settings.alerts import AlertSettings
+from app.settings.budgets import BudgetSettings
 from app.settings.cache import CacheSettings
-from app.settings.load import ConfigurationError, child_environment, load_settings, refusal
+from app.settings.load import ConfigurationError, child_environment, load_settings
 from app.settings.providers import (
     LadderTarget,
     ModelAlias,
@@ -25,6 +26,7 @@ from app.settings.settings import (
 __all__ = [
     "LANES",
     "AlertSettings",
+    "BudgetSettings",
     "CacheSettings",
     "ConfigurationError",
     "GatewaySettings",
@@ -42,5 +44,4 @@ __all__ = [
     "child_environment",
     "load_settings",
     "masked",
-    "refusal",
 ]

@@ -82,11 +82,3 @@ class PriceSettings(Group):
     input: Annotated[Decimal, Field(ge=0)]
     output: Annotated[Decimal, Field(ge=0)]
     cached_input: Annotated[Decimal | None, Field(ge=0)] = None
-
-
-class BudgetSettings(Group):
-    """Dollars that may be spent in an hour, a day, a month."""
-
-    hour_usd: Annotated[Decimal | None, Field(ge=0)] = None
-    day_usd: Annotated[Decimal | None, Field(ge=0)] = None
-    month_usd: Annotated[Decimal | None, Field(ge=0)] = None

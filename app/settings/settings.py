@@ -13,9 +13,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from app.domain.duration import seconds
 from app.domain.hours import Hours, hours
 from app.settings.alerts import AlertSettings
+from app.settings.budgets import BudgetSettings, known_budgets
 from app.settings.cache import CacheSettings
 from app.settings.providers import (
-    BudgetSettings,
     Group,
     LadderTarget,
     ModelAlias,
@@ -97,7 +97,9 @@ class GatewaySettings(Group):
     max_slot_wait_s: Annotated[float, Field(ge=0, le=60)] = 10.0
     # Decoded bytes of an answer; beyond it the call fails. The longest answers of today (128k tokens) have about 1 MB.
     max_answer_bytes: Annotated[int, Field(ge=1024)] = 4 << 20
-    # Nano-dollars for a million tokens of a model without a known price.
+    # How often the counters of budgets are compared with the ledger.
+    reconcile_interval_s: Annotated[float, Field(ge=1, le=86400)] = 3600.0
+    # Dollars for a million tokens of a model without a known price.
     unknown_price_usd_per_million: Annotated[float, Field(ge=0)] = 50.0
 
 
@@ -189,6 +191,11 @@ class Settings(BaseSettings):
         if "delivery" in value and value["delivery"].off_peak:
             raise ValueError("delivery has no off-peak hours: webhooks are sent when they are due")
         return value
+
+    @field_validator("budgets")
+    @classmethod
+    def _known_budgets(cls, value: dict[str, BudgetSettings]) -> dict[str, BudgetSettings]:
+        return known_budgets(value)
 
     @model_validator(mode="after")
     def _targets_exist(self) -> Settings:

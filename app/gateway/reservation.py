@@ -1,0 +1,63 @@
+"""What is set aside for one call, and whom the call is charged to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from app.domain.budget import Cap, Spender
+from app.gateway.purse import Purse
+from app.store.ledger import LostCall
+
+_IDS = ("id", "project_id", "key_id", "job_id")
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """Whose call it is, down to the step and the attempt; `purse` is the run's own budget."""
+
+    spender: Spender
+    version: str
+    step: str
+    step_key: str
+    attempt: int
+    purse: Purse | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """Nano-dollars set aside for the call with this id in each of these budgets; none: it is only its id."""
+
+    call_id: UUID
+    nanos: int = 0
+    caps: tuple[Cap, ...] = ()
+    ttl_s: float = 0.0
+    about: str = ""
+    purse: Purse | None = None
+
+    @property
+    def counters(self) -> list[dict[str, Any]]:
+        """As the till's script takes them."""
+        return [told(cap) for cap in self.caps]
+
+
+def told(cap: Cap) -> dict[str, Any]:
+    """A counter and its cap, as the till's script takes them."""
+    counter = cap.counter
+    return {"name": counter.name, "cap": cap.nanos, "ends": int(counter.end.timestamp() * 1000)}
+
+
+def described(call: LostCall) -> str:
+    """What the ledger has to know should nothing more be heard of the call."""
+    plain = {name: getattr(call, name) for name in LostCall.__slots__}
+    return orjson.dumps(plain).decode()
+
+
+def lost_call(about: str, nanos: int) -> LostCall:
+    """The call described there, of which nothing more was heard; `nanos` are what is set aside by now."""
+    plain = orjson.loads(about)
+    read = {name: UUID(plain[name]) if plain[name] is not None else None for name in _IDS}
+    return LostCall(**{**plain, **read, "reserved_nanos": nanos})

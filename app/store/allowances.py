@@ -1,0 +1,91 @@
+"""What budgets need of the database: those of keys, names of projects, what was told of them, and jobs that wait."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from app.domain import canonical, ids
+from app.domain.budget import Cap, Limits, Spender
+from app.domain.event import EventType
+from app.domain.period import Period
+from app.store.database import Database
+
+_KEYS = """
+select id, hour_nanos, day_nanos, month_nanos from api_keys
+where revoked_at is null and coalesce(hour_nanos, day_nanos, month_nanos) is not null
+"""
+_PROJECTS = "select id, name from projects where name = any($1::text[])"
+_MARK = "insert into budget_marks (counter, level) values ($1, $2) on conflict do nothing returning level"
+_FORGET = "delete from budget_marks where at < clock_timestamp() - interval '100 days'"
+_EVENT = """
+insert into events (id, project_id, job_id, type, at, revision, data)
+values ($1, $2, null, $3, clock_timestamp(), 0, $4)
+"""
+_WAITING = "status = 'waiting' and reason = 'budget'"
+_HELD = f"""
+select project_id, workflow, key_id, test_mode from jobs where {_WAITING} and due_at > clock_timestamp()
+group by 1, 2, 3, 4 limit 1000
+"""
+_WAKE = f"""
+update jobs set due_at = clock_timestamp() where id in (
+    select id from jobs where {_WAITING} and due_at > clock_timestamp() and project_id = $1 and workflow = $2
+        and key_id is not distinct from $3 and test_mode = $4
+    order by priority desc, id limit $5 for update skip locked
+) and {_WAITING}
+returning lane
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """What the database says of budgets: those of keys by id, and the ids of projects by name."""
+
+    keys: Mapping[UUID, Limits]
+    projects: Mapping[str, UUID]
+
+
+class Allowances:
+    """The door for budgets. Every method raises StoreAway."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def granted(self, projects: list[str]) -> Granted:
+        """The budgets of all keys that have one, and the ids of these projects."""
+        async with self._database.connection() as connection:
+            keys = {row["id"]: Limits(_nanos(row)) for row in await connection.fetch(_KEYS)}
+            named = await connection.fetch(_PROJECTS, projects) if projects else []
+        return Granted(keys, {row["name"]: row["id"] for row in named})
+
+    async def mark(self, cap: Cap, level: int, type: EventType, data: Mapping[str, Any]) -> bool:
+        """Tell in the project's feed that a budget has come to `level` percent; False when it was told before."""
+        counter = cap.counter
+        async with self._database.transaction() as connection:
+            if await connection.fetchval(_MARK, counter.name, level) is None:
+                return False
+            await connection.execute(_FORGET)
+            body = canonical.dump(dict(data))
+            await connection.execute(_EVENT, ids.uuid7(), counter.scope.project_id, str(type), body)
+        return True
+
+    async def held(self) -> list[Spender]:
+        """Whose jobs wait for a budget: by project, workflow and key."""
+        async with self._database.connection() as connection:
+            found = await connection.fetch(_HELD)
+        return [Spender(row["project_id"], row["workflow"], row["key_id"], row["test_mode"]) for row in found]
+
+    async def wake(self, whose: Spender, most: int) -> list[str]:
+        """Let up to `most` jobs that wait for a budget try again; the lane of each."""
+        what = (whose.project_id, whose.workflow, whose.key_id, whose.test_mode, most)
+        async with self._database.connection() as connection:
+            return [row["lane"] for row in await connection.fetch(_WAKE, *what)]
+
+
+def _nanos(row: asyncpg.Record) -> dict[Period, int]:
+    given = {period: row[f"{period}_nanos"] for period in Period}
+    return {period: nanos for period, nanos in given.items() if nanos is not None}
