@@ -110,6 +110,11 @@ do
     end
   end
 
+  -- Opens now, as by its own count: whoever counts in another way has seen enough.
+  function breaker.trip(b, now)
+    if not b.force and b.mode ~= "open" then open(b, now) end
+  end
+
   -- By hand: "open" | "closed", or "auto": judged again, from a probe after "open", from nothing after "closed".
   function breaker.force(b, now, how)
     local before = b.force

@@ -12,7 +12,7 @@ function adaptive.new(now)
     windowed = -1e9, closed = false, dry = 0, rest_until = -1e9, trial = -1e9, -- counter windows
     cap = figures.first_cap, cap_start = true, cap_cut_at = -1e9, hot = 0, call_s = figures.first_call_s, -- latency
     samples = {}, samples_at = now, samples_from = -1e9, most = 0, medians = {},
-    share = 1, headers_at = -1e9, returned_at = -1e9, stopped = false, stopped_until = false,
+    share = 1, ok_seq = 0, failed = {}, headers_at = -1e9, returned_at = -1e9, stopped = false, stopped_until = false,
     real_time_at = -1e9, real_time = { input = 0, output = 0 }, floor = { 0, 0 }, passed = 0, -- lanes
   }
   s.opened = { at = now, cums = dimension.cums(s) }
@@ -35,9 +35,8 @@ adaptive.ask = admission.ask
 -- result = {status, sent, used?, retry_after?, label?, and limit_X, left_X for X in requests, tokens, input, output}.
 adaptive.settle = settlement.settle
 
--- Pops heads of the fair line while they are admitted, at most `most`: grants {{id, mark}...}, then as `ask` answers;
--- reason "empty" when nobody waits any more, and a wait of 0 when `most` was reached.
-function adaptive.grant(s, now, line, in_flight, most)
+-- Heads of the line, one after the other.
+local function turns(s, now, line, in_flight, most)
   local grants = {}
   while #grants < most do
     local lane, tenant, tag, head, due = lanes.next(s, now, line)
@@ -50,6 +49,15 @@ function adaptive.grant(s, now, line, in_flight, most)
     grants[#grants + 1] = { head.id, mark }
   end
   return grants, 0, nil
+end
+
+-- Pops heads of the fair line while they are admitted, at most `most`: grants {{id, mark}...}, then as `ask` answers;
+-- reason "empty" when nobody waits any more, and a wait of 0 when `most` was reached.
+function adaptive.grant(s, now, line, in_flight, most)
+  local grants, wait_s, reason = turns(s, now, line, in_flight, most)
+  -- Granted together they arrive in any order: each of them may meet all the others.
+  for _, grant in ipairs(grants) do grant[2].calls = in_flight + #grants - 1 end
+  return grants, wait_s, reason
 end
 
 -- One worker's share of what is known, for its own pacing while Redis is away:

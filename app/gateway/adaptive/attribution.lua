@@ -27,12 +27,37 @@ local function spreads_of(prints)
   return spreads
 end
 
--- Three refusals, apart in time, at the same number of calls in flight.
+-- Counts differ a little: calls overtake one another between here and the provider.
+local function near(a, b)
+  local high = math.max(a, b)
+  return math.abs(a - b) <= (high >= 20 and math.max(1, 0.03 * high) or 0)
+end
+
+-- Three refusals, apart in time, at the same number of calls in flight; once believed, until it is refuted.
 local function capped(s, spreads)
+  if #s.prints >= 3 and spreads[REQUESTS] <= 0.02 then return false end
+  if s.by_calls then return true end
   if #s.seen_calls < 3 then return false end
   local low, high = math.huge, 0
   for _, seen in ipairs(s.seen_calls) do low, high = math.min(low, seen.calls), math.max(high, seen.calls) end
-  return high - low <= 0.01 * high and (#s.prints < 3 or spreads[REQUESTS] > 0.02)
+  return near(low, high)
+end
+
+-- The cap that refusals speak of: the middle of the last ones where they agree, else the newest.
+function attribution.seen_cap(s, calls)
+  local counts = {}
+  for i, seen in ipairs(s.seen_calls) do counts[i] = seen.calls end
+  local middle = #counts > 0 and math.floor(measurement.median(counts)) or calls
+  return near(middle, calls) and middle or calls
+end
+
+-- A further 429 of the same epoch. Calls that were granted together arrive in any order: each refusal more was one too
+-- many. Of others the one that met the fewest counts. Returns the count that this epoch speaks of by now.
+function attribution.note_more(s, mark)
+  local last = s.seen_calls[#s.seen_calls]
+  if not last then return mark.calls end
+  last.calls = mark.at == last.granted and last.calls - 1 or math.min(last.calls, mark.calls)
+  return last.calls
 end
 
 -- A label names tokens without saying how they are counted: as announced, else what repeats best.
@@ -57,14 +82,14 @@ local function by_prints(s, spreads)
 end
 
 -- Notes the values of this epoch: cost of each limit per second since the last, and calls in flight.
-function attribution.note(s, sent, cums, calls)
+function attribution.note(s, sent, cums, mark)
   local last_seen = s.seen_calls[#s.seen_calls]
   if not last_seen or sent - last_seen.at > 0.75 * s.call_s then
-    measurement.push(s.seen_calls, { at = sent, calls = calls }, 3)
+    measurement.push(s.seen_calls, { at = sent, granted = mark.at, calls = mark.calls }, 3)
   end
   local last = measurement.last(s, REQUESTS)
   if not last or sent - last.at <= 0.75 * s.call_s or cums[REQUESTS] - last.cums[REQUESTS] < 6 then return end
-  local print = { [CALLS] = calls }
+  local print = { [CALLS] = mark.calls }
   for i = REQUESTS, INPUT do print[i] = (cums[i] - last.cums[i]) / (sent - last.at) end
   measurement.push(s.prints, print, 9)
 end

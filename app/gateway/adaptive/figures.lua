@@ -15,5 +15,6 @@ local figures = {
   away_share = 0.85, -- of the learned limits while Redis is away
   return_gap_s = 10, -- no beat for so long: Redis was away
   stopped_s = 60, -- a pool that an operator stopped is asked again so late
+  credit_s = 10, -- of the pool, kept for a tenant that comes back
   starved_s = 30, -- a bulk call that waited so long gets every tenth permit
 }

@@ -1,10 +1,17 @@
 -- Whose turn it is: real-time before bulk, tenants by virtual time, now and then a bulk call that waited long.
 local lanes = {}
 
+local function credit(s, now)
+  local first_seen = s.trail[1]
+  if not first_seen then return 0 end
+  return figures.credit_s * (s.dims[RESERVED].cum - first_seen.cums[RESERVED]) / math.max(5, now - first_seen.at)
+end
+
 -- Start-time fair queueing (Goyal, Vin, Cheng 1996): the tenant with the smallest start tag is served, and its tag grows
--- by the tokens of the call. A tenant that comes back starts at the floor: what it did not use is not saved up for it.
-local function first(s, line, lane)
-  local floor, name, tag, head = s.floor[lane + 1], nil, nil, nil
+-- by the tokens of the call. Of what it did not use, a tenant that comes back keeps ten seconds of the pool: so the few
+-- calls of a small tenant go before a flood, and one that was away for a day can't lock out the others.
+local function first(s, now, line, lane)
+  local floor, name, tag, head = s.floor[lane + 1] - credit(s, now), nil, nil, nil
   for _, tenant in ipairs(line.tenants(lane)) do
     local its = math.max(tenant[2], floor)
     if not tag or its <= tag then
@@ -20,9 +27,9 @@ end
 
 -- The call to be granted next: its lane, tenant, start tag and head; nil when nobody waits.
 function lanes.next(s, now, line)
-  local bulk, bulk_tag, bulk_head = first(s, line, 1)
+  local bulk, bulk_tag, bulk_head = first(s, now, line, 1)
   if bulk and s.passed >= 9 and now - bulk_head.since > figures.starved_s then return 1, bulk, bulk_tag, bulk_head, true end
-  local name, tag, head = first(s, line, 0)
+  local name, tag, head = first(s, now, line, 0)
   if name then return 0, name, tag, head, false end
   if bulk then return 1, bulk, bulk_tag, bulk_head, false end
   return nil
@@ -30,7 +37,7 @@ end
 
 -- Notes that this call was granted: its tenant stands further back by what it costs.
 function lanes.charge(s, line, lane, tenant, tag, head)
-  s.floor[lane + 1] = tag
+  s.floor[lane + 1] = math.max(s.floor[lane + 1], tag)
   line.charge(lane, tenant, tag + head.input + head.output)
   s.passed = lane == 0 and s.passed + 1 or 0
 end

@@ -2,7 +2,9 @@
 local refusal = {}
 
 -- Another 429 of calls that were sent before the last reaction: a rejected call may still have used up quota.
-local function same_epoch(s)
+local function same_epoch(s, mark)
+  local calls = attribution.note_more(s, mark)
+  if s.by_calls and s.call_cap > calls then s.call_cap = math.max(1, attribution.seen_cap(s, calls)) end
   for _, d in ipairs(s.dims) do
     if d.active and d.rate and not d.known then d.level = math.max(d.level - d.unit, -1.5 * d.rate) end
   end
@@ -17,7 +19,8 @@ end
 
 -- A cap on calls in flight; request pacing stays as a loose guard.
 local function cap_calls(s, calls, probing_now)
-  s.call_cap = math.max(1, (probing_now or not s.call_cap) and calls or math.min(s.call_cap, calls))
+  local seen = attribution.seen_cap(s, calls)
+  s.call_cap = math.max(1, (probing_now or not s.call_cap) and seen or math.min(s.call_cap, seen))
   local requests = s.dims[REQUESTS]
   if requests.known then return end
   requests.rate = math.max(requests.rate or 0, 1.5 * math.max(requests.proven, calls / s.call_s))
@@ -41,11 +44,11 @@ end
 
 function refusal.react(s, now, mark, result, in_flight)
   s.reject_s = s.reject_s + 0.2 * (math.max(0, now - result.sent) - s.reject_s)
-  if result.sent <= s.last_cut then return same_epoch(s) end
+  if result.sent <= s.last_cut then return same_epoch(s, mark) end
   s.last_cut, s.cap_start, s.start = now, false, false
   dimension.sync_all(s, now)
   local cums, last = counted(mark), measurement.last(s, REQUESTS)
-  attribution.note(s, result.sent, cums, mark.calls)
+  attribution.note(s, result.sent, cums, mark)
   if windows.closed(s, now, last and cums[REQUESTS] - last.cums[REQUESTS] or 9) then return end
   local binding = attribution.name(s, result.label, mark.calls)
   s.climbing = blame(s, binding, now, result, mark, cums, in_flight)

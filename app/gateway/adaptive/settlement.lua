@@ -30,10 +30,27 @@ local function kind(status)
   return status >= 500 and "failed" or "other"
 end
 
+-- Calls that end well were sent some seconds ago, failures come back at once: the breaker's window sees an outage late.
+-- So it also opens when, of all calls sent after the newest that ended well, ten and at least half have failed.
+local function all_fail(s, mark, how)
+  if not mark or mark.seq <= s.ok_seq then return false end
+  if how == "ok" then
+    local later = {}
+    for _, seq in ipairs(s.failed) do
+      if seq > mark.seq then later[#later + 1] = seq end
+    end
+    s.ok_seq, s.failed = mark.seq, later
+  elseif how ~= "other" then
+    measurement.push(s.failed, mark.seq, 50)
+  end
+  return #s.failed >= 10 and #s.failed >= 0.5 * (s.seq - s.ok_seq)
+end
+
 -- Feeds the breaker; on the way back probes wait: limits learned before are proven by use first.
-local function outcome(s, now, mark, status)
+local function outcome(s, now, mark, how)
   local before = breaker.state(s.breaker, now)
-  breaker.outcome(s.breaker, now, mark and mark.probe, kind(status), mark and mark.at)
+  breaker.outcome(s.breaker, now, mark and mark.probe, how, mark and mark.at)
+  if all_fail(s, mark, how) then breaker.trip(s.breaker, now) end
   if before == "open" and breaker.state(s.breaker, now) ~= "open" then
     dimension.sync_all(s, now)
     s.step, s.gain, s.next_probe = 0, 1, now + 10
@@ -49,7 +66,7 @@ end
 
 function settlement.settle(s, now, mark, result, in_flight)
   -- No mark: granted by a worker alone, while Redis was away. Only the breaker can use it.
-  if not mark then return outcome(s, now, nil, result.status) end
+  if not mark then return outcome(s, now, nil, kind(result.status)) end
   local stale = mark.at < s.returned_at
   if not stale then announcements.read(s, now, mark, result) end
   if NOT_TAKEN[result.status] then
@@ -58,8 +75,9 @@ function settlement.settle(s, now, mark, result, in_flight)
     give_back_rest(s, now, mark, used_of(mark, result))
   end
   if result.status == 429 and not stale then refusal.react(s, now, mark, result, in_flight) end
-  outcome(s, now, mark, result.status)
-  if kind(result.status) == "ok" and result.used and not stale then
+  local how = kind(result.status)
+  outcome(s, now, mark, how)
+  if how == "ok" and result.used and not stale then
     latency.learn(s, now, mark, math.max(0, now - result.sent), math.max(0, result.used - mark.input))
   end
 end
