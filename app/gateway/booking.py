@@ -13,6 +13,7 @@ from app.domain.job import TraceContext
 from app.domain.spans import limiter_span_id
 from app.gateway.prices import Cost
 from app.gateway.request import ModelRequest
+from app.gateway.reservation import Reservation
 from app.gateway.routes import Target
 from app.telemetry import names
 from app.telemetry.traces import SpanRecord
@@ -25,14 +26,19 @@ _BYTES_PER_TOKEN = 4
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A call that is about to go out."""
+    """A call that is about to go out, under the id for which money is held."""
 
-    id: UUID
+    held: Reservation
     target: Target
     trace: TraceContext
     waited_s: float
     started_at: datetime
     request: bytes
+
+    @property
+    def id(self) -> UUID:
+        """The call's id."""
+        return self.held.call_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +96,7 @@ def call_record(sent: Sent, ended: Ended) -> Call:
         span_id=sent.trace.span_id,
         request=sent.request,
         answer=ended.answer,
+        reserved_nanos=sent.held.nanos if sent.held.caps else 0,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from app.clients.base import ModelClient, WireError, WireRequest
@@ -13,11 +13,13 @@ from app.domain.errors import Fault, InputError, MustWait, RateLimited, SystemFa
 from app.gateway.account import CANCELED, REFUSED, Account
 from app.gateway.booking import Ended, Sent, call_record, call_span, request_bytes, wait_span
 from app.gateway.descent import Descent
+from app.gateway.funds import Funds
 from app.gateway.hearing import Hearing
 from app.gateway.limiter import Limiter
 from app.gateway.pool import Permit
 from app.gateway.prices import Prices
 from app.gateway.request import ModelAnswer, ModelRequest
+from app.gateway.reservation import Reservation
 from app.gateway.routes import Routes, Target
 from app.settings import Settings
 from app.telemetry.traces import Tracing, child
@@ -60,6 +62,7 @@ class Gateway:
         prices: Prices,
         clock: Clock,
         tracing: Tracing,
+        funds: Funds | None = None,
     ) -> None:
         self._limits = settings.gateway
         self._clients = clients
@@ -67,6 +70,7 @@ class Gateway:
         self._clock = clock
         self._account = Account(prices, clock)
         self._tracing = tracing
+        self._funds = funds
         self._routes = Routes(settings)
 
     def aliases(self) -> frozenset[str] | None:
@@ -91,7 +95,7 @@ class Gateway:
         """
         asking = _Asking(request, record, None if on_text is None else Hearing(on_text))
         descent = Descent()
-        for target in self._routes.targets(request.alias, request.test_mode, ids.share(request.idempotency_key)):
+        for target in await self._targets(request):
             try:
                 return await self._ask(target, asking)
             except (MustWait, TransientError, SystemFault) as ended:
@@ -100,32 +104,52 @@ class Gateway:
                 descent.note(target, ended)
         raise descent.end()
 
+    async def _targets(self, request: ModelRequest) -> Sequence[Target]:
+        """Whom to ask, in order."""
+        targets = self._routes.targets(request.alias, request.test_mode, ids.share(request.idempotency_key))
+        return targets if self._funds is None else await self._funds.in_order(request, targets)
+
     async def _ask(self, target: Target, asking: _Asking) -> ModelAnswer:
         """One target, until it gives anything but a 429."""
         stored = request_bytes(target.model, asking.request)
         while True:
-            permit = await self._limiter.admit(
-                target.pool,
-                asking.request.lane,
-                lease_s=asking.timeout_s + LEASE_MARGIN_S,
-                max_wait_s=self._limits.max_slot_wait_s,
-            )
-            answer = await self._call(permit, target, asking, stored)
+            held = await self._set_aside(target, asking, stored)
+            try:
+                permit = await self._limiter.admit(
+                    target.pool,
+                    asking.request.lane,
+                    lease_s=asking.timeout_s + LEASE_MARGIN_S,
+                    max_wait_s=self._limits.max_slot_wait_s,
+                )
+            except BaseException:
+                if self._funds is not None:
+                    self._funds.give_back(held)
+                raise
+            answer = await self._call(permit, held, target, asking, stored)
             if answer is not None:
                 return answer
 
-    async def _call(self, permit: Permit, target: Target, asking: _Asking, stored: bytes) -> ModelAnswer | None:
+    async def _set_aside(self, target: Target, asking: _Asking, stored: bytes) -> Reservation:
+        """The money for one call, and the id under which it is held."""
+        if self._funds is None:
+            return Reservation(ids.uuid7())
+        ttl_s = asking.timeout_s + LEASE_MARGIN_S + self._limits.max_slot_wait_s
+        return await self._funds.set_aside(asking.request, target, stored, ttl_s)
+
+    async def _call(
+        self, permit: Permit, held: Reservation, target: Target, asking: _Asking, stored: bytes
+    ) -> ModelAnswer | None:
         """One call under one permit, settled and recorded in every case; None after a 429 that may be repeated."""
         trace = child(asking.request.trace)
         wire = self._wire(target, asking, trace.traceparent)
-        sent = Sent(ids.uuid7(), target, trace, permit.waited_s, self._clock.now(), stored)
+        sent = Sent(held, target, trace, permit.waited_s, self._clock.now(), stored)
         try:
             ended, result = await self._exchange(sent, wire, asking.hearing)
         except BaseException:
-            self._book(permit, sent, self._account.left(sent, CANCELED, asking.hearing), None, asking.record)
+            self._book(permit, sent, self._account.left(sent, CANCELED, asking.hearing), None, asking)
             raise
         pause_s = self._pause_s(result) if isinstance(result, RateLimited) else None
-        self._book(permit, sent, ended, pause_s, asking.record)
+        self._book(permit, sent, ended, pause_s, asking)
         if isinstance(result, RateLimited) and not asking.begun:
             return None
         if isinstance(result, Fault):
@@ -152,14 +176,15 @@ class Gateway:
             return ended, InputError(f"provider {provider} refused the content", code=ended.error_code)
         return ended, ModelAnswer(answer.text, answer.finish_reason)
 
-    def _book(
-        self, permit: Permit, sent: Sent, ended: Ended, pause_s: float | None, record: Callable[[Call], None]
-    ) -> None:
+    def _book(self, permit: Permit, sent: Sent, ended: Ended, pause_s: float | None, asking: _Asking) -> None:
         self._limiter.settle(permit, pause_s)
         if waited := wait_span(sent):
             self._tracing.emit(waited)
         self._tracing.emit(call_span(sent, ended))
-        record(call_record(sent, ended))
+        call = call_record(sent, ended)
+        asking.record(call)
+        if self._funds is not None:
+            self._funds.settle(sent.held, asking.request, call)
 
     def _wire(self, target: Target, asking: _Asking, traceparent: str) -> WireRequest:
         request = asking.request

@@ -10,6 +10,7 @@ from uuid import UUID
 from app.domain.call import Call
 from app.domain.job import TraceContext
 from app.gateway.cache import Keeping
+from app.gateway.reservation import Charge
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class ModelRequest:
     """One question to an alias. `schema` is a JSON Schema the answer should fit; `trace` is the step's span.
 
     `timeout_s` bounds each call to a provider, without the waits for the limiter; None takes the gateway's default.
+    `charge` says whom its cost is charged to; None: no budget is asked.
     """
 
     alias: str
@@ -60,6 +62,7 @@ class ModelRequest:
     lane: str
     test_mode: bool = False
     caching: Caching | None = None
+    charge: Charge | None = None
 
 
 class ModelGateway(Protocol):

@@ -35,8 +35,15 @@ class Reservation:
     nanos: int = 0
     caps: tuple[Cap, ...] = ()
     ttl_s: float = 0.0
-    about: str = ""
+    lost: LostCall | None = None
     purse: Purse | None = None
+
+    @property
+    def about(self) -> str:
+        """What the ledger has to know should nothing more be heard of the call."""
+        if self.lost is None:
+            return "{}"
+        return orjson.dumps({name: getattr(self.lost, name) for name in LostCall.__slots__}).decode()
 
     @property
     def counters(self) -> list[dict[str, Any]]:
@@ -50,14 +57,8 @@ def told(cap: Cap) -> dict[str, Any]:
     return {"name": counter.name, "cap": cap.nanos, "ends": int(counter.end.timestamp() * 1000)}
 
 
-def described(call: LostCall) -> str:
-    """What the ledger has to know should nothing more be heard of the call."""
-    plain = {name: getattr(call, name) for name in LostCall.__slots__}
-    return orjson.dumps(plain).decode()
-
-
 def lost_call(about: str, nanos: int) -> LostCall:
-    """The call described there, of which nothing more was heard; `nanos` are what is set aside by now."""
+    """The call that `Reservation.about` tells of; `nanos` are what is set aside for it by now."""
     plain = orjson.loads(about)
     read = {name: UUID(plain[name]) if plain[name] is not None else None for name in _IDS}
     return LostCall(**{**plain, **read, "reserved_nanos": nanos})
