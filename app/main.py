@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
@@ -11,6 +12,7 @@ from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
 
 from app import __version__
+from app.domain import hangup
 from app.engine.catalogue import Catalogue
 from app.routers import dead_letters, errors, events, feed, health, jobs, openapi, operations, status, workflows
 from app.routers.requestid import RequestId
@@ -36,8 +38,9 @@ def create_app(settings: Settings, catalogue: Catalogue) -> FastAPI:
         async with open_runtime(settings, catalogue, "serve") as runtime:
             app.state.runtime = runtime
             app.state.loop = asyncio.get_running_loop()
-            async with _background(runtime):
-                yield
+            with hangup.listening(runtime.file.again, _end):
+                async with _background(runtime):
+                    yield
 
     app = FastAPI(
         title="Laneway",
@@ -70,6 +73,11 @@ def leave(app: object) -> None:
         app.state.loop.call_soon_threadsafe(app.state.runtime.leave)
 
 
+def _end() -> None:
+    """The terminal is gone: end as after SIGTERM."""
+    signal.raise_signal(signal.SIGTERM)
+
+
 def _telemetry(settings: Settings) -> TelemetryConfig:
     """FastAPI's own spans, one for each request but probes; none of its logs, which tell exceptions' messages."""
     return {
@@ -91,6 +99,7 @@ async def _background(runtime: Runtime) -> AsyncIterator[None]:
     runtime.wake.start(jobs=True)
     loops: dict[str, Callable[[], Awaitable[None]]] = {
         "heart": runtime.heart.run,
+        "configuration": runtime.file.run,
         "recover": runtime.recover.run,
         "replay": runtime.replay.run,
         "backlog": runtime.backlog.run,

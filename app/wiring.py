@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from uuid import UUID
 
+import httpx
 from arq.connections import ArqRedis
 
 from app.bell.redis import answer, open_redis
@@ -19,8 +20,10 @@ from app.clients.webhook import WebhookClient
 from app.domain import ids
 from app.domain.clock import SYSTEM_CLOCK, Clock
 from app.domain.crash import arm
+from app.domain.hours import Hours
 from app.domain.job import Job
 from app.engine.catalogue import Catalogue
+from app.gateway.door import Door
 from app.gateway.gateway import Gateway
 from app.gateway.limiter import Limiter
 from app.gateway.prices import Prices
@@ -51,7 +54,8 @@ from app.ops.overview import Overview
 from app.ops.parts import Parts
 from app.ops.report import Report
 from app.ops.scrape import Scrape
-from app.settings import Settings, refusal
+from app.settings import Settings
+from app.settings.renewal import Renewal, renewed
 from app.store.alerts import Alerts
 from app.store.announce import EventRow, RenderBody
 from app.store.audits import Audits
@@ -85,7 +89,7 @@ _START_PATIENCE_S = 30.0
 class Runtime:
     """What every process has; the API answers from it."""
 
-    settings: Settings
+    file: ConfigFile
     process_id: UUID
     clock: Clock
     database: Database
@@ -96,6 +100,7 @@ class Runtime:
     metrics: Metrics
     export: Export
     catalogue: Catalogue
+    hours: Mapping[str, Hours]
     access: Access
     reads: Reads
     workers: Workers
@@ -122,6 +127,11 @@ class Runtime:
     render: RenderBody
     base_url: str
     draining: bool = False
+
+    @property
+    def settings(self) -> Settings:
+        """Those in force now."""
+        return self.file.settings
 
     def leave(self) -> None:
         """The process was told to stop: it is ready for nothing new, and holds nobody any longer."""
@@ -179,16 +189,19 @@ def _runtime(
     workers, deliveries = Workers(database, process_id), Deliveries(database, process_id)
     heart = Heart(workers, clock, role=role, lanes=lanes, lease_s=settings.lease_s)
     cascade = Cascade(Children(database, render), ring, wake, export).once
-    reports, file = Reports(database), ConfigFile(settings.config, refusal)
-    report = Report(reports, metrics, process_id, clock, role=role, lanes=lanes, refusal=lambda: file.refusal)
-    watching = _watching(settings, database, redis, reports, report, file, clock)
+    file, hours = ConfigFile(settings, _reload, clock), dict(settings.off_peak_hours)
+    file.follow(lambda new: _put(hours, new.off_peak_hours))
+    reports = Reports(database)
+    report = Report(reports, metrics, process_id, clock, role=role, lanes=lanes, file=file)
+    watching = _watching(database, redis, reports, report, file, hours, clock)
     overview = watching.overview
     latency = Latency(reads, overview.queue_s, clock)
     interval_s = settings.queue.ring_interval_s
     backlog = Backlog(reads, settings.queue, clock)
     operations = Operations(database, render, bounds(settings.queue))
     return Runtime(
-        settings=settings,
+        file=file,
+        hours=hours,
         process_id=process_id,
         clock=clock,
         database=database,
@@ -208,7 +221,7 @@ def _runtime(
         recover=Recover(database, controls, workers, deliveries, ring, wake, heart, export, cascade, clock, interval_s),
         replay=Replay(DeadLetters(database), operations, Audits(database), ring, wake, clock, interval_s),
         backlog=backlog,
-        submit=Submit(Submissions(database), reads, backlog, ring, clock, settings.off_peak_hours, metrics),
+        submit=Submit(Submissions(database), reads, backlog, ring, clock, hours, metrics),
         wait=Wait(reads, wake, clock),
         events=events,
         watch=Watch(WatchParts(events, reads, wake, clock, base_url), settings.http.heartbeat_s),
@@ -216,7 +229,7 @@ def _runtime(
         tail=Tail(feed, clock, base_url, settings.http.heartbeat_s),
         control=Control(controls, ring, wake, export),
         latency=latency,
-        explain=Explain(Places(database), latency, overview.look, settings.off_peak_hours, clock),
+        explain=Explain(Places(database), latency, overview.look, hours, clock),
         parts=watching.parts,
         overview=overview,
         lookout=watching.lookout,
@@ -238,15 +251,14 @@ class _Watching:
 
 
 def _watching(
-    settings: Settings, database: Database, redis: ArqRedis, reports: Reports, report: Report, file: ConfigFile,
+    database: Database, redis: ArqRedis, reports: Reports, report: Report, file: ConfigFile, hours: Mapping[str, Hours],
     clock: Clock,
 ) -> _Watching:  # fmt: skip
     parts = Parts(database=database.ping, redis=lambda: answer(redis))
     overview = Overview(Depth(database), reports, clock)
-    lookout = Lookout(
-        Alerts(database), Symptoms(database), overview, parts, file, settings.off_peak_hours, settings.alerts, clock
-    )
-    scrape = Scrape(overview, reports, parts, report, lookout, simulated=settings.simulated)
+    lookout = Lookout(Alerts(database), Symptoms(database), overview, parts, hours, file.settings.alerts, clock)
+    file.follow(lambda new: lookout.renew(new.alerts))
+    scrape = Scrape(overview, reports, parts, report, lookout, file)
     return _Watching(parts, overview, lookout, scrape)
 
 
@@ -262,8 +274,13 @@ async def open_worker(runtime: Runtime) -> AsyncIterator[WorkerRuntime]:
         stack.push_async_callback(sender.aclose)
         limiter = Limiter(runtime.redis, clock)
         stack.push_async_callback(limiter.close)
-        gateway = Gateway(settings, build_clients(settings, http, clock), limiter, Prices(settings), clock, tracing)
-        claims = Claims(runtime.database, runtime.process_id, runtime.render, settings.off_peak_hours)
+
+        def build(new: Settings) -> Gateway:
+            return Gateway(new, build_clients(new, http, clock), limiter, Prices(new), clock, tracing)
+
+        door = Door(build, settings)
+        runtime.file.follow(door.renew)
+        claims = Claims(runtime.database, runtime.process_id, runtime.render, runtime.hours)
         progress = Progress(runtime.controls, runtime.wake, clock)
         run = Run(
             RunParts(
@@ -273,7 +290,7 @@ async def open_worker(runtime: Runtime) -> AsyncIterator[WorkerRuntime]:
                 settle=Settle(Leaves(runtime.database, runtime.render), progress, runtime.metrics, clock),
                 progress=progress,
                 catalogue=runtime.catalogue,
-                gateway=gateway,
+                gateway=door,
                 heart=runtime.heart,
                 ring=runtime.ring,
                 wake=runtime.wake,
@@ -284,11 +301,25 @@ async def open_worker(runtime: Runtime) -> AsyncIterator[WorkerRuntime]:
             )
         )
         deliver = Deliver(runtime.deliveries, sender, settings.webhooks, clock, tracing, runtime.metrics)
+        runtime.file.follow(lambda new: deliver.renew(new.webhooks))
         strays = Strays(
             runtime.controls, claims, run, runtime.deliveries, deliver, runtime.process_id, runtime.ring, runtime.wake,
             runtime.export,
         )  # fmt: skip
         yield WorkerRuntime(claims, run, strays, deliver)
+
+
+def _reload(now: Settings) -> Renewal:
+    """The configuration read again, whole or not at all: refused too where no client takes an address or a key."""
+    renewal = renewed(now)
+    build_clients(renewal.settings, httpx.AsyncBaseTransport())
+    return renewal
+
+
+def _put(held: dict[str, Hours], new: Mapping[str, Hours]) -> None:
+    """The new hours, in what all parts hold."""
+    held.clear()
+    held.update(new)
 
 
 def _metrics(database: Database, clock: Clock) -> Metrics:

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from app.bell.pool import LanePool, Serve
 from app.bell.wake import CANCEL
+from app.domain import hangup
 from app.domain.clock import Clock
 from app.engine.catalogue import Catalogue
 from app.settings import Settings
@@ -31,7 +32,8 @@ async def work(settings: Settings, catalogue: Catalogue, lanes: Sequence[str]) -
     stopping = _stop_signals()
     async with open_runtime(settings, catalogue, "work", lanes) as runtime, open_worker(runtime) as parts:
         pools = [_pool(lane, runtime, parts) for lane in lanes]
-        await _serve(runtime, parts, pools, stopping)
+        with hangup.listening(runtime.file.again, stopping.set):
+            await _serve(runtime, parts, pools, stopping)
     _end_despite_threads()
 
 
@@ -57,6 +59,7 @@ def _pool(lane: str, runtime: Runtime, parts: WorkerRuntime) -> LanePool:
     pool = LanePool(
         lane, runtime.settings.lane(lane).slots, own, runtime.redis, successor=lambda: runtime.ring.ring(lane)
     )
+    runtime.file.follow(lambda new: pool.resize(new.lane(lane).slots))
     runtime.metrics.slots.watch(lambda: pool.max_jobs if pool.allow_pick_jobs else pool.job_counter, lane)
     runtime.metrics.slots_in_use.watch(lambda: pool.job_counter, lane)
     return pool
@@ -75,7 +78,7 @@ async def _serve(runtime: Runtime, parts: WorkerRuntime, pools: Sequence[LanePoo
     others += [_started("replay", runtime.replay.run)]
     lag = functools.partial(measure_lag, runtime.clock, runtime.metrics.loop_lag.observe)
     others += [_started("report", runtime.report.run), _started("lag", lag)]
-    others += [_started("lookout", runtime.lookout.run)]
+    others += [_started("lookout", runtime.lookout.run), _started("configuration", runtime.file.run)]
     log("worker").info("serving", lanes=",".join(pool.lane for pool in pools))
     await stopping.wait()
     log("worker").info("draining")

@@ -56,6 +56,11 @@ class LanePool(Worker):
         """Slots that serve nothing now."""
         return self.max_jobs - self.job_counter if self.allow_pick_jobs else 0
 
+    def resize(self, slots: int) -> None:
+        """Have so many slots; one too many ends with the job that it serves."""
+        self.max_jobs = slots
+        self._freed.set()
+
     async def main(self) -> None:
         """Take tickets until drained. A Redis that is away is waited for."""
         while self.allow_pick_jobs:
@@ -116,7 +121,7 @@ class LanePool(Worker):
     async def _slot(self, ctx: dict[Any, Any] | None = None, *args: Any, **kwargs: Any) -> None:
         """Serve the lane until it is empty."""
         until = self.loop.time() + _SLOT_S
-        while self.allow_pick_jobs and await self._serve():
+        while self.allow_pick_jobs and self.free >= 0 and await self._serve():
             if self.loop.time() > until:
                 self._successor()
                 return

@@ -7,6 +7,7 @@ from typing import NoReturn
 
 import typer
 
+from app.domain import hangup
 from app.domain.errors import LanewayError
 from app.engine.catalogue import Catalogue
 from app.settings import ConfigurationError, Settings, load_settings
@@ -17,6 +18,7 @@ from app.wiring import load_catalogue
 
 def start(role: str) -> tuple[Settings, Catalogue]:
     """Settings and workflows of this process; exits with 78 when one of them is refused."""
+    hangup.hold_off()
     settings = settings_or_exit()
     configure_logs(settings.telemetry.log_level, role)
     try:

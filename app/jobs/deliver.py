@@ -50,6 +50,11 @@ class Deliver:
         self._claim: Coalescer[None, Delivery | None] = Coalescer(self._flush, overlap=1, linger_s=0.001)
         self._log = log("deliver")
 
+    def renew(self, settings: WebhookSettings) -> None:
+        """Send by these from the next attempt on."""
+        self._settings = settings
+        self._client.timeout_s = settings.timeout_s
+
     @property
     def held(self) -> frozenset[UUID]:
         """The deliveries that are being sent."""

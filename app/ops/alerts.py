@@ -68,11 +68,14 @@ def system_faults(sight: Sight) -> Iterator[Condition]:
 
 
 def configuration(sight: Sight) -> Iterator[Condition]:
-    """A configuration file was changed into one that would be refused; the processes go on with the one before."""
+    """A changed configuration is refused, and processes go on with the one before; or it needs their restart."""
     for process in sight.look.alive:
         if refusal := process.facts.get("configuration"):
             yield Condition(AlertKind.CONFIGURATION, process.host, refusal)
-            return
+    for process in sight.look.alive:
+        if kept := process.facts.get("restart"):
+            detail = f"changed, and in force only after a restart: {', '.join(kept)}"
+            yield Condition(AlertKind.CONFIGURATION, f"restart:{process.host}", detail)
 
 
 def parts_away(sight: Sight) -> Iterator[Condition]:

@@ -1,37 +1,112 @@
-"""The configuration file after the start: a change that would be refused is noticed, while the old one goes on."""
+"""The configuration while a process runs: a change is taken, or refused while the last good one stays."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
-Check = Callable[[], str | None]
-"""Reads the configuration anew; why it would be refused, None where it would not."""
-_Stamp = tuple[int, int, int] | None
+from app.domain.clock import Clock
+from app.settings import ConfigurationError, Settings
+from app.settings.renewal import Renewal
+from app.telemetry.logs import log
+
+# How often the files are looked at, and for how long one must have been the same to count as written.
+_LOOK_S = 0.25
+_STILL_S = 0.1
+_ROUNDS = 20
+_NAME = "laneway.toml"
+
+Reload = Callable[[Settings], Renewal]
+"""Reads the configuration anew. Raises ConfigurationError."""
+Follower = Callable[[Settings], None]
+"""Takes what it needs of new settings; must not fail."""
+_Stamp = tuple[tuple[int, int, int] | None, ...]
+_log = log("config")
 
 
 class ConfigFile:
-    """Reads the file again when it has changed. What is valid takes effect with the next start of a process."""
+    """`settings` are in force; `refusal` says why the file is not, `kept` what of it needs a restart.
 
-    def __init__(self, path: Path | None, check: Check) -> None:
-        self._path = path
-        self._check = check
-        self._seen = self._stamp()
+    The first look reads it too: it may have changed since the process read it.
+    """
+
+    def __init__(self, settings: Settings, reload: Reload, clock: Clock) -> None:
+        self.settings = settings
         self.refusal: str | None = None
+        self.kept: tuple[str, ...] = ()
+        self._reload = reload
+        self._clock = clock
+        self._followers: list[Follower] = []
+        self._seen: _Stamp = ()
+        self._asked = asyncio.Event()
+
+    def follow(self, follower: Follower) -> None:
+        """Tell it of every change from now on, between two steps of the event loop."""
+        self._followers.append(follower)
+
+    def again(self) -> None:
+        """Read it now, changed or not: SIGHUP."""
+        self._seen = ()
+        self._asked.set()
+
+    async def run(self) -> None:
+        """Look until canceled."""
+        while True:
+            await self.look()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_S):
+                    await self._asked.wait()
+            self._asked.clear()
 
     async def look(self) -> None:
-        """Look whether it has changed, and if so, whether it would be refused."""
+        """Read the file if it, or one with a provider's key, has changed."""
+        if self._stamp() != self._seen:
+            self._seen = await self._still()
+            await self._read()
+
+    async def _read(self) -> None:
+        try:
+            renewal = await asyncio.to_thread(self._reload, self.settings)
+        except ConfigurationError as error:
+            if self.refusal != str(error):
+                _log.error("configuration refused", reason=str(error))
+            self.refusal = str(error)
+            return
+        if self.refusal is not None:
+            _log.info("configuration mended")
+        self.refusal = None
+        self._take(renewal)
+
+    def _take(self, renewal: Renewal) -> None:
+        self.settings = renewal.settings
+        if renewal.kept and renewal.kept != self.kept:
+            _log.warning("configuration needs a restart", what=", ".join(renewal.kept))
+        self.kept = renewal.kept
+        if renewal.changed:
+            for follower in self._followers:
+                follower(renewal.settings)
+            _log.info("configuration taken", what=", ".join(renewal.changed))
+
+    async def _still(self) -> _Stamp:
+        """The stamp once it stays the same: an editor that empties the file before it writes must not be believed."""
         stamp = self._stamp()
-        if stamp != self._seen:
-            self._seen = stamp
-            self.refusal = await asyncio.to_thread(self._check)
+        for _ in range(_ROUNDS):
+            await self._clock.sleep(_STILL_S)
+            before, stamp = stamp, self._stamp()
+            if stamp == before:
+                break
+        return stamp
 
     def _stamp(self) -> _Stamp:
-        if self._path is None:
-            return None
-        try:
-            found = self._path.stat()
-        except OSError:
-            return None
-        return (found.st_mtime_ns, found.st_size, found.st_ino)
+        keys = (provider.api_key_file for provider in self.settings.providers.values())
+        return tuple(_stamp_of(path) for path in (self.settings.config or Path(_NAME), *map(Path, filter(None, keys))))
+
+
+def _stamp_of(path: Path) -> tuple[int, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return (found.st_mtime_ns, found.st_size, found.st_ino)

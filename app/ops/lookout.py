@@ -8,7 +8,6 @@ from app.domain.alert import Alert, AlertEvent, AlertKind, Condition
 from app.domain.clock import Clock
 from app.domain.hours import Hours
 from app.ops.alerts import Sight, conditions, raise_alert, raise_stored
-from app.ops.configfile import ConfigFile
 from app.ops.overview import LaneLook, Look, Overview
 from app.ops.parts import Parts
 from app.settings import AlertSettings
@@ -26,20 +25,23 @@ class Lookout:
     """Looks in turn with all other processes; what it sees becomes an alert in the database."""
 
     def __init__(
-        self, alerts: Alerts, symptoms: Symptoms, overview: Overview, parts: Parts, file: ConfigFile,
+        self, alerts: Alerts, symptoms: Symptoms, overview: Overview, parts: Parts,
         hours: Mapping[str, Hours], limits: AlertSettings, clock: Clock,
     ) -> None:  # fmt: skip
         self._alerts = alerts
         self._symptoms = symptoms
         self._overview = overview
         self._parts = parts
-        self._file = file
         self._hours = hours
         self._limits = limits
         self._clock = clock
         self._lost: StoreAway | None = None
         self._lost_at = 0.0
         self._fired_at: float | None = None
+
+    def renew(self, limits: AlertSettings) -> None:
+        """Judge by these from now on."""
+        self._limits = limits
 
     async def run(self) -> None:
         """Look until canceled."""
@@ -49,7 +51,6 @@ class Lookout:
 
     async def once(self) -> None:
         """One look, if it is this process's turn. Without the database each process tells that for itself."""
-        await self._file.look()
         try:
             mine = await self._alerts.take_turn(self._limits.interval_s)
             await self._found_again()

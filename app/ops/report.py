@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from app.domain.clock import Clock
+from app.ops.configfile import ConfigFile
 from app.store.database import StoreAway
 from app.store.reports import Reports
 from app.telemetry.logs import log
@@ -25,7 +26,7 @@ class Report:
 
     def __init__(
         self, reports: Reports, metrics: Metrics, process_id: UUID, clock: Clock, *, role: str, lanes: Sequence[str],
-        refusal: Callable[[], str | None],
+        file: ConfigFile,
     ) -> None:  # fmt: skip
         self._reports = reports
         self._metrics = metrics
@@ -33,7 +34,7 @@ class Report:
         self._clock = clock
         self._lanes = lanes
         self._labels = {"role": role, "process": f"{socket.gethostname()}:{os.getpid()}"}
-        self._refusal = refusal
+        self._file = file
         self._running: Running = dict
         self._forgot_at = float("-inf")
 
@@ -66,7 +67,8 @@ class Report:
             "lanes": {lane: self._lane(lane) for lane in self._lanes},
             "running": dict(self._running()),
             "refused": self._metrics.refused(),
-            "configuration": self._refusal(),
+            "configuration": self._file.refusal,
+            "restart": list(self._file.kept),
         }
 
     def _lane(self, lane: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from app import __version__
 from app.domain.alert import AlertKind
+from app.ops.configfile import ConfigFile
 from app.ops.lookout import Lookout
 from app.ops.overview import Look, Overview
 from app.ops.parts import Parts
@@ -67,19 +68,19 @@ class Scrape:
     """Makes the answer: the fleet's readings, then every process's own report, live ones and those just ended."""
 
     def __init__(
-        self, overview: Overview, reports: Reports, parts: Parts, report: Report, lookout: Lookout, *, simulated: bool
+        self, overview: Overview, reports: Reports, parts: Parts, report: Report, lookout: Lookout, file: ConfigFile
     ) -> None:
         self._overview = overview
         self._reports = reports
         self._parts = parts
         self._report = report
         self._lookout = lookout
-        self._simulated = simulated
+        self._file = file
 
     async def text(self) -> bytes:
         """The text format. Without the database it is what this process alone knows."""
         fleet = Fleet()
-        fleet.info.put(1, __version__, str(self._simulated).lower())
+        fleet.info.put(1, __version__, str(self._file.settings.simulated).lower())
         for part, state in (await self._parts.reachable()).items():
             fleet.up.put(state == "ok", part)
         try:

@@ -40,15 +40,6 @@ def load_settings(data_dir: Path | None = None, **overrides: Any) -> Settings:
     return _with_provider_keys(settings)
 
 
-def refusal() -> str | None:
-    """Why the settings of this process would be refused if it started now; None where they would not."""
-    try:
-        load_settings()
-    except ConfigurationError as error:
-        return str(error)
-    return None
-
-
 def _layered(path: Path | None) -> type[Settings]:
     """Settings whose lowest layer is the file: arguments win over the environment, the environment over the file."""
 

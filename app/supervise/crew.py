@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Callable
 from uuid import UUID
 
@@ -47,6 +48,12 @@ class Crew:
     def keep_child(self, begin: Callable[[], Program]) -> None:
         """Start an API or a worker; `begin` gives each start a process id of its own."""
         self._keep(self._children, begin)
+
+    def hang_up(self) -> None:
+        """Pass SIGHUP on to APIs and workers."""
+        for keeper in self._children:
+            if keeper.child:
+                keeper.child.send(signal.SIGHUP)
 
     async def drain(self, drain_s: float, hurry: asyncio.Event) -> None:
         """Stop everything. Workers and APIs get that many seconds, or until `hurry`, to finish what they hold."""

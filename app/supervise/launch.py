@@ -44,9 +44,13 @@ def _tie(death_signal: int, parent: int) -> None:
 
 
 def _default_signals() -> None:
-    """Python ignores these two at its start, and what is ignored stays ignored after exec."""
+    """Python ignores two at its start, and what is ignored stays ignored after exec.
+
+    So does a hangup, until the program listens to it: the parent passes it on to children that may have just begun.
+    """
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
 if __name__ == "__main__":

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+
+from app.domain import hangup
 
 
 class Stop:
@@ -20,16 +22,15 @@ class Stop:
         (self.hurry if self.asked.is_set() else self.asked).set()
 
     @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Within the block, Ctrl-C, SIGTERM and the terminal's end ask to stop, unless nohup hid the last."""
+    def listening(self, reload: Callable[[], None]) -> Iterator[None]:
+        """Within the block, Ctrl-C, SIGTERM and the terminal's end ask to stop; any other SIGHUP calls `reload`."""
         loop = asyncio.get_running_loop()
-        numbers = [signal.SIGINT, signal.SIGTERM]
-        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-            numbers.append(signal.SIGHUP)
+        numbers = (signal.SIGINT, signal.SIGTERM)
         for number in numbers:
             loop.add_signal_handler(number, self.ask)
         try:
-            yield
+            with hangup.listening(reload, self.ask):
+                yield
         finally:
             for number in numbers:
                 loop.remove_signal_handler(number)

@@ -42,9 +42,10 @@ async def supervise(plan: Plan, release: Release, say: Say, commands: Commands |
             held.enter_context(only_one(plan.data))
             watch, stop = Watch(), Stop()
             held.enter_context(watch.listening())
-            held.enter_context(stop.listening())
             listener = held.enter_context(listen(plan.host, plan.port))
-            await _Supervisor(plan, commands or Commands(), watch, stop, say, release, listener).run()
+            supervisor = _Supervisor(plan, commands or Commands(), watch, stop, say, release, listener)
+            held.enter_context(stop.listening(supervisor.reload))
+            await supervisor.run()
     except CannotStart as error:
         say(str(error))
         return error.exit_code
@@ -82,6 +83,12 @@ class _Supervisor:
             self._listener.close()
             await self._crew.drain(self._plan.drain_s, self._stop.hurry)
             remove_note(self._plan.data)
+
+    def reload(self) -> None:
+        """Have the children read their configuration again; those that only begin do so anyway."""
+        if self._note:
+            self._say("Reading the configuration again.")
+            self._crew.hang_up()
 
     async def _until_stopped(self, work: Coroutine[Any, Any, object]) -> None:
         """Until the work is done or a stop is asked for. Raises what the work raises, and CannotStart for a failure."""

@@ -60,6 +60,8 @@ if __name__ == "__main__":
     role = sys.argv[1]
     if role == "work":
         signal.signal(signal.SIGTERM, drain)
+    if role in ("serve", "work"):
+        signal.signal(signal.SIGHUP, lambda *_: note("hangup", os.getpid()))
     note("start", role, os.getpid(), os.environ.get("LANEWAY_PROCESS_ID", "-"))
     if code := os.environ.get(f"TEST_{role.upper()}_EXIT"):
         print(f"{role}: key limits.slots must be above 0")

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
 import sysconfig
+import termios
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +40,9 @@ class Up:
     """One run of `run_up` on `folder / "data"`."""
 
     def __init__(
-        self, folder: Path, *, environment: dict[str, str] | None = None, user: int | None = None, **plan: Any
-    ) -> None:
+        self, folder: Path, *, environment: dict[str, str] | None = None, user: int | None = None,
+        terminal: int | None = None, nohup: bool = False, **plan: Any,
+    ) -> None:  # fmt: skip
         self.folder, self.data = folder, folder / "data"
         self.journal = folder / "journal"
         self._output = folder / f"output-{time.monotonic_ns()}"
@@ -49,6 +53,8 @@ class Up:
         with self._output.open("wb") as output:
             self.process = subprocess.Popen(
                 [PLAIN_PYTHON if user else sys.executable, "-m", "tests.supervise.run_up", words],
+                stdin=terminal,
+                preexec_fn=None if terminal is None else partial(_take_terminal, nohup),
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **extra, **(environment or {})},
@@ -98,11 +104,32 @@ class Up:
 
 
 @contextmanager
+def terminal() -> Iterator[tuple[int, int]]:
+    """A terminal: the side that the caller closes to end it, and the side that a process has."""
+    controller, device = os.openpty()
+    try:
+        yield controller, device
+    finally:
+        for side in (controller, device):
+            with suppress(OSError):
+                os.close(side)
+
+
+def _take_terminal(nohup: bool) -> None:
+    """In the child: lead a session of its own whose terminal is standard input."""
+    os.setsid()
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    if nohup:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
+@contextmanager
 def up(
-    folder: Path, *, environment: dict[str, str] | None = None, user: int | None = None, **plan: Any
-) -> Iterator[Up]:
+    folder: Path, *, environment: dict[str, str] | None = None, user: int | None = None, terminal: int | None = None,
+    nohup: bool = False, **plan: Any,
+) -> Iterator[Up]:  # fmt: skip
     """A parent; killed at the end of the block if it still runs, and then nothing of it may be left."""
-    run = Up(folder, environment=environment, user=user, **plan)
+    run = Up(folder, environment=environment, user=user, terminal=terminal, nohup=nohup, **plan)
     try:
         yield run
     finally:

@@ -15,7 +15,7 @@ import pytest
 import redis.asyncio
 
 from tests.supervise.embedded import Embedded
-from tests.supervise.running import PLAIN_PYTHON, Up, left_behind, until, up
+from tests.supervise.running import PLAIN_PYTHON, Up, left_behind, terminal, until, up
 
 
 async def test_a_whole_life(folder: Path) -> None:
@@ -75,6 +75,34 @@ async def test_killed_children_and_servers_come_back(folder: Path) -> None:
         released = {(words[1], words[2]) for words in run.lines("released")}
         assert released == {(ids[before[name]], note["database_url"]) for name in ("worker-1", "api-1")}
         assert "no database" in run.said, "a release that fails is said, and stops nothing"
+
+
+def test_a_hangup_is_passed_on_and_stops_nothing(folder: Path) -> None:
+    with up(folder, api=2) as run:
+        run.serving()
+        before = run.children
+        run.process.send_signal(signal.SIGHUP)
+        ours = {str(before[name]) for name in ("api-1", "api-2", "worker-1", "worker-2")}
+        until(lambda: {words[1] for words in run.lines("hangup")} == ours)
+        assert "Reading the configuration again" in run.said
+        assert (run.children, run.process.poll()) == (before, None)
+        run.interrupt()
+        assert run.ended() == 0
+
+
+def test_the_end_of_its_terminal_stops_it(folder: Path) -> None:
+    """Not so under nohup: then even a hangup only has the configuration read."""
+    for hidden in (False, True):
+        with terminal() as (controller, device), up(folder, terminal=device, nohup=hidden) as run:
+            run.serving()
+            os.close(controller)
+            if hidden:
+                run.process.send_signal(signal.SIGHUP)
+                until(lambda run=run: len(run.lines("hangup")) == 3)
+                run.interrupt()
+            assert run.ended() == 0
+            assert ("Reading the configuration" in run.said) == hidden
+        (folder / "journal").unlink()
 
 
 def test_killed_parent_leaves_nothing(folder: Path) -> None:

@@ -69,7 +69,7 @@ class _Run:
         watch, stop = Watch(), Stop()
         with ExitStack() as held:
             held.enter_context(watch.listening())
-            held.enter_context(stop.listening())
+            held.enter_context(stop.listening(stop.ask))
             cast = Cast(self.data, watch)
             try:
                 code = await _unless_stopped(self._play(cast), stop)

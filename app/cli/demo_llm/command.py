@@ -50,7 +50,7 @@ class _Run:
         watch, stop = Watch(), Stop()
         with ExitStack() as held:
             held.enter_context(watch.listening())
-            held.enter_context(stop.listening())
+            held.enter_context(stop.listening(stop.ask))
             cast = LlmCast(self.data, watch)
             try:
                 return await self._until_stopped(cast, stop)
