@@ -18,6 +18,14 @@ class StepStatus(StrEnum):
     FAILED = "failed"
 
 
+class Via(StrEnum):
+    """The way in which a step came to its answer, where it was not the one asked for."""
+
+    STALE = "stale_answer"
+    FALLBACK_MODEL = "fallback_model"
+    FALLBACK_FUNCTION = "fallback_function"
+
+
 @dataclass(frozen=True, slots=True)
 class StepRecord:
     """One step; tries count over all attempts. `output` is canonical JSON bytes: the result once it
@@ -37,6 +45,7 @@ class StepRecord:
     span_id: str
     # An equal step of an earlier job was known, and this one did not run.
     cached: bool = False
+    via: Via | None = None
 
     @property
     def identity(self) -> tuple[str, str]:

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from app.domain.errors import ProcessingError
+from app.domain.step import Via
 from app.engine import codec
 from app.engine.policies import Cache
 from app.engine.run import Run
@@ -63,6 +64,11 @@ def turns(prompt: str | None, messages: Sequence[Turn] | None) -> tuple[Message,
     return found
 
 
+def given(prompt: str | None, conversation: tuple[Message, ...]) -> Any:
+    """What the author asked with: the prompt, or the messages as `role` and `content`."""
+    return [{"role": turn.role, "content": turn.content} for turn in conversation] if prompt is None else prompt
+
+
 async def ask(run: Run, question: Question, one: Try, listener: Listener | None = None) -> Any:
     """The answer, validated. Raises Faults and MustWait of the gateway, ProcessingError `output_invalid`."""
     messages = question.messages
@@ -70,6 +76,8 @@ async def ask(run: Run, question: Question, one: Try, listener: Listener | None 
         _check_cost(run, question)
         request = _request(run, question, messages, one, repair)
         answer = await _answer(run, request, one, listener)
+        if answer.stale_s is not None:
+            one.came(Via.STALE)
         try:
             return _accepted(question, answer)
         except UnfitAnswer as unfit:

@@ -7,6 +7,8 @@ from app.domain import ids
 LONGEST_S = 300.0
 # A wait up to this long stays in the slot; a longer one parks the job.
 SLOT_WAIT_S = 2.0
+# While a breaker is open nobody holds a slot: a wait for it is longer than the one above.
+DOWN_WAIT_S = 2.5
 # A wait that is over before it began still takes this long, so that nothing spins.
 SHORTEST_WAIT_S = 0.05
 # What the other side may ask for at most: beyond it a header is taken for an error.

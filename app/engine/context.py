@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar, TypeVarTuple, overload
 from uuid import UUID
@@ -13,7 +14,7 @@ from app.domain.errors import ProcessingError
 from app.domain.job import Reason
 from app.engine import codec
 from app.engine.act import run_function
-from app.engine.ask import Question, Turn, ask, turns
+from app.engine.ask import Question, Turn, ask, given, turns
 from app.engine.children import ChildOutcome, Declaration
 from app.engine.gather import gather
 from app.engine.policies import DEFAULT, Policy
@@ -21,6 +22,7 @@ from app.engine.schema import AnswerForm, answer_form, stream_form
 from app.engine.spawn import spawn_work
 from app.engine.steps import MOMENT, Steps
 from app.engine.stream import Stream
+from app.engine.ways import ways_of_ask, ways_of_step
 from app.engine.work import Try, Work, checked_delta, checked_identity, digest_of, misuse, stable_key
 from app.gateway.request import Message
 
@@ -96,8 +98,42 @@ class Context:
         async def act(_: Try) -> Any:
             return await run_function(fn, args, policy.timeout_s)
 
-        digest = digest_of((name, key), *args)
-        return await self._steps.take(Work(name, key, "step", digest, policy, adapter, act))
+        digest, ways = digest_of((name, key), *args), ways_of_step((name, key), policy, args)
+        return await self._steps.take(Work(name, key, "step", digest, policy, adapter, act, ways=ways))
+
+    @overload
+    async def enrich(
+        self,
+        name: str,
+        fn: Callable[[*Ts], Coroutine[Any, Any, T]],
+        *args: *Ts,
+        key: str | int | None = None,
+        policy: Policy | None = None,
+    ) -> T | None: ...
+    @overload
+    async def enrich(
+        self,
+        name: str,
+        fn: Callable[[*Ts], T],
+        *args: *Ts,
+        key: str | int | None = None,
+        policy: Policy | None = None,
+    ) -> T | None: ...
+    async def enrich(
+        self,
+        name: str,
+        fn: Callable[[*Ts], Any],
+        *args: *Ts,
+        key: str | int | None = None,
+        policy: Policy | None = None,
+    ) -> Any:
+        """A step that the output can do without: None where it fails, and `degraded` tells the client.
+
+        It is tried again later. Once it succeeds, the function runs again over its records, steps that depend on it run
+        with its result, and the job has a new output and revision (`job.updated`). While its breaker is open it is left
+        out at once.
+        """
+        return await self.step(name, fn, *args, key=key, policy=replace(policy or DEFAULT, critical=False))
 
     @overload
     async def ask(
@@ -146,7 +182,8 @@ class Context:
             return await ask(self._steps.run, question, one)
 
         digest = digest_of((name, key), model, *conversation)
-        return await self._steps.take(Work(name, key, "ask", digest, policy, question.form.adapter, act))
+        ways = ways_of_ask(self._steps.run, policy, question, given(prompt, conversation))
+        return await self._steps.take(Work(name, key, "ask", digest, policy, question.form.adapter, act, ways=ways))
 
     @overload
     def stream(
@@ -204,7 +241,8 @@ class Context:
         conversation = turns(prompt, messages)
         policy = policy or DEFAULT
         question = self._question(identity, model, conversation, stream_form, output, policy)
-        return Stream(self._steps, identity, digest_of(identity, model, *conversation), policy, question)
+        digest = digest_of(identity, model, *conversation)
+        return Stream(self._steps, identity, digest, policy, question, given(prompt, conversation))
 
     @overload
     async def gather(self, one: Awaitable[T1], /) -> tuple[T1]: ...

@@ -21,10 +21,15 @@ class _Spent:
 
 @dataclass(frozen=True, slots=True)
 class Succeeded(_Spent):
-    """The function returned; `output` is canonical JSON bytes."""
+    """The function returned; `output` is canonical JSON bytes.
+
+    `degraded` tells of steps that were left out or answered in another way: {step, key?, reason}. `incomplete`: one of
+    those left out is worth trying again.
+    """
 
     output: bytes
     degraded: tuple[Any, ...] = ()
+    incomplete: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,13 @@ async def perform(workflow: Workflow[Any, Any], run: Run) -> Outcome:
         return _failed(workflow, run, _unwrapped(error), suspensions)
     if suspensions.swallowed():
         return _failed(workflow, run, ProcessingError(_SWALLOWED), suspensions)
-    return Succeeded(output=output, usage=run.account.usage, late_calls=run.account.late_calls)
+    return Succeeded(
+        output=output,
+        degraded=steps.lacks.told,
+        incomplete=steps.lacks.again,
+        usage=run.account.usage,
+        late_calls=run.account.late_calls,
+    )
 
 
 async def _closed(steps: Steps, work: Awaitable[bytes]) -> bytes:

@@ -10,7 +10,7 @@ from app.domain.duration import seconds
 from app.gateway.cache import Keeping
 
 # Policy fields whose feature is not built yet, with the value that asks for nothing.
-UNBUILT: dict[str, Any] = {"batch": None, "fallback": None, "breaker": None, "critical": True}
+UNBUILT: dict[str, Any] = {"batch": None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,10 @@ class Policy:
 
     `timeout` bounds one try of a function and one call to a provider; None leaves it to the workflow's timeout.
     `backoff` bounds the wait after the first failed try; the bound doubles with each try, up to five minutes.
-    The other fields are accepted and checked; one that has no effect yet is named in a warning.
+    While the circuit breaker named by `breaker` is open, and after the last try, `fallback` answers: a function, called
+    with the step's arguments (of an `ask`: with its prompt or messages), or for an `ask` the alias of another model.
+    Without one, the step waits for the breaker and uses no try. One that is not `critical` gives None instead of its
+    failure, and is tried again later, as `ctx.enrich`. A field that has no effect yet is named in a warning.
     """
 
     tries: int = 4
@@ -76,6 +79,12 @@ class Policy:
         _positive("Policy.backoff", self.backoff)
         if self.timeout is not None:
             _positive("Policy.timeout", self.timeout)
+        if self.breaker is not None and not (isinstance(self.breaker, str) and 0 < len(self.breaker) <= 100):
+            raise ValueError(f"Policy.breaker is a name of up to 100 characters, not {self.breaker!r}")
+        if self.fallback is not None and not (
+            callable(self.fallback) or (self.fallback and isinstance(self.fallback, str))
+        ):
+            raise ValueError(f"Policy.fallback is a function or the alias of a model, not {self.fallback!r}")
 
     @property
     def timeout_s(self) -> float | None:

@@ -14,6 +14,7 @@ from app.domain.job import TraceContext, Usage
 from app.domain.step import StepPlace
 from app.engine.children import Children
 from app.engine.journal import Journal
+from app.gateway.breaker import Breakers
 from app.gateway.request import ModelGateway
 from app.telemetry.traces import Tracing
 
@@ -54,6 +55,8 @@ class Run:
     `on_progress` gets percent and step; it only notes them. `on_delta` gets what streaming clients are sent: a kind,
     `delta` (emitted by the author), `piece` (of a streamed answer) or `reset`, and JSON data. `may_start` is awaited
     before each new try of a step. `doing` shows the steps, by name and key, whose try goes on, and since when.
+    `mends`: the job has succeeded without some steps that are not critical; they are tried again, and so is what was
+    recorded under arguments that came of them.
     """
 
     job_id: UUID
@@ -68,6 +71,8 @@ class Run:
     tracing: Tracing
     clock: Clock = SYSTEM_CLOCK
     usage: Usage = field(default_factory=Usage)
+    breakers: Breakers | None = None
+    mends: bool = False
     max_cost_nanos: int | None = None
     deadline: datetime | None = None
     test_mode: bool = False

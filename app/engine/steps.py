@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, TypeVar, cast
 
 from pydantic import AwareDatetime, TypeAdapter
 
@@ -15,6 +16,7 @@ from app.domain.call import Call
 from app.domain.errors import (
     Failure,
     Fault,
+    InputError,
     MustWait,
     ProcessingError,
     ProviderAuth,
@@ -23,12 +25,14 @@ from app.domain.errors import (
     TransientError,
 )
 from app.domain.job import Reason, TraceContext
-from app.domain.step import StepPlace, StepRecord, StepStatus
+from app.domain.step import StepPlace, StepRecord, StepStatus, Via
 from app.engine import codec
 from app.engine.background import Background
-from app.engine.backoff import SHORTEST_WAIT_S, SLOT_WAIT_S, limited_wait_s, retry_wait_s
+from app.engine.backoff import DOWN_WAIT_S, SHORTEST_WAIT_S, SLOT_WAIT_S, limited_wait_s, retry_wait_s
 from app.engine.book import Book
 from app.engine.fault import failure_from, fault_of, raise_if_canceled, revived
+from app.engine.guard import guarded
+from app.engine.lacks import Lacks
 from app.engine.notice import note_failure, note_without_effect
 from app.engine.run import Run
 from app.engine.suspension import Suspension, Suspensions
@@ -48,6 +52,7 @@ class _Course:
     started_at: datetime
     tries: int
     limited: int = 0
+    via: Via | None = None
     calls: list[Call] = field(default_factory=list)
 
 
@@ -58,6 +63,7 @@ class Steps:
         self.run = run
         self.suspensions = suspensions
         self.background = Background(suspensions)
+        self.lacks = Lacks()
         self._book = Book(run, suspensions)
         self._taken: set[tuple[str, str]] = set()
         self._closed = False
@@ -71,11 +77,16 @@ class Steps:
         await self.background.stop()
 
     async def take(self, work: Work[T]) -> T:
-        """The step's recorded result. Raises its recorded failure as a Fault, or Suspension."""
+        """The step's recorded result. Raises its recorded failure as a Fault, or Suspension.
+
+        A step that is not critical gives None in place of a failure: its type is the author's to know.
+        """
         self._enter(work)
         record = await self._book.find(work)
+        if record is not None and self.run.mends and _left_out(work, record):
+            record = None
         if record is not None and record.status is not StepStatus.RETRYING:
-            return _recorded(work, record)
+            return self._recorded(work, record)
         if record is not None and record.output is not None:
             await self.hold(codec.load(MOMENT, record.output), Reason.RETRY)
         self._replaying = False
@@ -125,28 +136,68 @@ class Steps:
     async def _try_on(self, work: Work[T], course: _Course) -> T:
         while True:
             try:
-                output, value = await self._one_try(work, course)
+                output, value = await guarded(self.run, work.policy, lambda: self._one_try(work, course, work.act))
             except MustWait as wait:
+                if wait.reason == Reason.PROVIDER_DOWN:
+                    return await self._closed_to(work, course, wait)
                 await self.hold(max(wait.until, self._after(SHORTEST_WAIT_S)), Reason(wait.reason))
             except RateLimited as fault:
                 course.limited += 1
                 await self.hold(self._after(limited_wait_s(course.limited, fault.retry_after_s)), Reason.RATE_LIMIT)
             except Fault as fault:
-                await self._failed(work, course, fault)
+                if (failure := await self._failed(work, course, fault)) is not None:
+                    return await self._failed_for_good(work, course, fault, failure)
             else:
                 course.tries += 1
                 await self._end(work, course, StepStatus.SUCCEEDED, output, None)
                 return value
 
-    async def _one_try(self, work: Work[T], course: _Course) -> tuple[bytes, T]:
+    async def _closed_to(self, work: Work[T], course: _Course, wait: MustWait) -> T:
+        """A breaker is open: the value by another way, or none where the step is not critical. Raises Suspension."""
+        if (found := await self._another_way(work, course)) is not None:
+            return found[0]
+        if work.policy.critical:
+            self.suspensions.throw(Suspension(Reason.PROVIDER_DOWN, max(wait.until, self._after(DOWN_WAIT_S))))
+        fault = TransientError(f"step {work.name!r} was not tried: its breaker is open", code="provider_unavailable")
+        return await self._leave_out(work, course, failure_from(fault, work.name))
+
+    async def _failed_for_good(self, work: Work[T], course: _Course, fault: Fault, failure: Failure) -> T:
+        """The value by another way, or none where the step is not critical. Raises the failure."""
+        # What is wrong with the input is wrong for every way.
+        if not isinstance(fault, InputError) and (found := await self._another_way(work, course)) is not None:
+            return found[0]
+        if not work.policy.critical:
+            return await self._leave_out(work, course, failure)
+        await self._end(work, course, StepStatus.FAILED, None, failure)
+        raise revived(failure) from fault
+
+    async def _another_way(self, work: Work[T], course: _Course) -> tuple[T] | None:
+        """The value by the first of its other ways that has one. What a way meets is only told in the log."""
+        for way in work.ways:
+            try:
+                output, value = await self._one_try(work, course, way.act)
+            except (Fault, MustWait) as error:
+                note_failure("fallback failed", error, failure_from(error, work.name))
+                continue
+            course.via = way.via
+            await self._end(work, course, StepStatus.SUCCEEDED, output, None)
+            return (value,)
+        return None
+
+    async def _leave_out(self, work: Work[T], course: _Course, failure: Failure) -> T:
+        await self._end(work, course, StepStatus.FAILED, None, failure)
+        return _nothing(work)
+
+    async def _one_try(self, work: Work[T], course: _Course, act: Callable[[Try], Awaitable[Any]]) -> tuple[bytes, T]:
         """The result as recorded and as read back. Raises Fault and MustWait only, besides what unwinds the run."""
         if self.run.may_start is not None:
             await self._book.guarded(self.run.may_start())
+        course.via = None
         self.run.doing[work.identity] = self.run.clock.now()
         token = CURRENT_STEP.set(work.identity)
         try:
             with within(course.trace):
-                raw = await work.act(Try(course.trace, self._note_in(work, course)))
+                raw = await act(Try(course.trace, self._note_in(work, course), partial(setattr, course, "via")))
         except MustWait:
             raise
         except asyncio.CancelledError as error:
@@ -166,20 +217,20 @@ class Steps:
 
         return note
 
-    async def _failed(self, work: Work[Any], course: _Course, fault: Fault) -> None:
-        """Return when another try may start. Raises the failure when it is final, Suspension when it must wait."""
+    async def _failed(self, work: Work[Any], course: _Course, fault: Fault) -> Failure | None:
+        """None when another try may start, the failure when it is final. Raises Suspension when it must wait."""
         failure = failure_from(fault, work.name)
         note_failure("try failed", fault, failure)
         if isinstance(fault, SystemFault) and not isinstance(fault, ProviderAuth):
             self._book.trouble(fault, work.name)
         course.tries += 1
         if not isinstance(fault, TransientError) or course.tries >= work.policy.tries:
-            await self._end(work, course, StepStatus.FAILED, None, failure)
-            raise revived(failure) from fault
+            return failure
         until = self._after(retry_wait_s(course.tries, work.policy.backoff_s, fault.retry_after_s))
         # A step between tries keeps the time of its next one, for a run that another branch wakes earlier.
         await self._write(work, course, StepStatus.RETRYING, codec.dump(MOMENT, until), failure)
         await self.hold(until, Reason.RETRY, charged=True, failure=failure)
+        return None
 
     def _after(self, wait_s: float) -> datetime:
         return self.run.clock.now() + timedelta(seconds=wait_s)
@@ -188,7 +239,11 @@ class Steps:
         self, work: Work[Any], course: _Course, status: StepStatus, output: bytes | None, failure: Failure | None
     ) -> None:
         record = await self._write(work, course, status, output, failure)
+        if failure is None or not work.policy.critical:
+            self.lacks.note(record)
+        via = {names.VIA: record.via.value} if record.via else {}
         attributes: dict[str, str | int | float | bool] = {
+            **via,
             names.JOB_ID: ids.show("job", self.run.job_id),
             # Without its key, which an author may have made of the content.
             names.STEP: work.name,
@@ -222,14 +277,31 @@ class Steps:
             ended_at=self.run.clock.now(),
             attempt=self.run.attempt,
             span_id=course.trace.span_id,
+            via=course.via if status is StepStatus.SUCCEEDED else None,
         )
         await self._book.write(record, course.calls)
         return record
 
+    def _recorded(self, work: Work[T], record: StepRecord) -> T:
+        if record.error is None or not work.policy.critical:
+            self.lacks.note(record)
+        if record.error is not None:
+            if not work.policy.critical:
+                return _nothing(work)
+            raise revived(record.error)
+        return _read(work, record)
 
-def _recorded(work: Work[T], record: StepRecord) -> T:
-    if record.error is not None:
-        raise revived(record.error)
+
+def _left_out(work: Work[Any], record: StepRecord) -> bool:
+    return record.status is StepStatus.FAILED and not work.policy.critical
+
+
+def _nothing(_: Work[T]) -> T:
+    """What stands for the value of a step that is not critical and has none."""
+    return cast(T, None)
+
+
+def _read(work: Work[T], record: StepRecord) -> T:
     try:
         return codec.load(work.adapter, record.output or b"null")
     except codec.NotRecordable as error:

@@ -11,6 +11,7 @@ from app.engine.flow import Flow, ListFlow, TextFlow
 from app.engine.policies import Policy
 from app.engine.steps import Steps
 from app.engine.suspension import Suspension
+from app.engine.ways import ways_of_ask
 from app.engine.work import Try, Work
 
 T = TypeVar("T")
@@ -20,13 +21,15 @@ class Stream(Generic[T]):
     """Items as they arrive; in a later run, those of the record. Read once, by one reader."""
 
     def __init__(
-        self, steps: Steps, identity: tuple[str, str], digest: bytes, policy: Policy, question: Question
-    ) -> None:
+        self, steps: Steps, identity: tuple[str, str], digest: bytes, policy: Policy, question: Question,
+        given: Any,
+    ) -> None:  # fmt: skip
         form = question.form
         self._steps = steps
         self._question = question
         self._flow = _flow(steps, identity, question)
-        self._work: Work[Any] = Work(*identity, "stream", digest, policy, form.adapter, self._act)
+        ways = ways_of_ask(steps.run, policy, question, given, self._flow)
+        self._work: Work[Any] = Work(*identity, "stream", digest, policy, form.adapter, self._act, ways=ways)
         self._task: asyncio.Task[Any] | None = None
         self._over = False
 
@@ -63,7 +66,8 @@ class Stream(Generic[T]):
 
     def _finish(self, answer: Any) -> None:
         """Hand out the rest. Where the recorded answer is not what was heard, run again, over the record."""
-        rest = self._flow.rest(answer)
+        # A stream that is not critical and failed has no more than what was heard.
+        rest = self._flow.rest(answer) if answer is not None else ()
         if rest is None:
             self._steps.suspensions.throw(Suspension(Reason.RETRY, self._steps.run.clock.now()))
         self._over = True

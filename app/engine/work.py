@@ -17,6 +17,7 @@ from app.domain.call import Call
 from app.domain.errors import ProcessingError
 from app.domain.job import TraceContext
 from app.domain.spans import step_span_id
+from app.domain.step import Via
 from app.engine import codec
 from app.engine.fault import at_step, storable
 from app.engine.policies import Policy
@@ -32,10 +33,19 @@ CURRENT_STEP: ContextVar[tuple[str, str] | None] = ContextVar("laneway_step", de
 
 @dataclass(frozen=True, slots=True)
 class Try:
-    """What the act of one try is given: its span, and where each call it makes is noted."""
+    """What the act of one try is given: its span, where each call it makes is noted, and by which way it answers."""
 
     trace: TraceContext
     note: Callable[[Call], None]
+    came: Callable[[Via], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """Another way to a step's answer, for when its own is closed or has failed for good."""
+
+    via: Via
+    act: Callable[[Try], Awaitable[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +53,7 @@ class Work(Generic[T]):
     """One step. `act` gives the raw result, which `adapter` records and reads back.
 
     The beginning of a `lasting` one is recorded too: it keeps its time and its span over the runs that it lasts.
+    `ways` are taken in order while its breaker is open, and after its tries are used up.
     """
 
     name: str
@@ -53,6 +64,7 @@ class Work(Generic[T]):
     adapter: TypeAdapter[T]
     act: Callable[[Try], Awaitable[Any]]
     lasting: bool = False
+    ways: tuple[Way, ...] = ()
 
     @property
     def identity(self) -> tuple[str, str]:

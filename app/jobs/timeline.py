@@ -104,7 +104,7 @@ def _step(job: Job, row: Mapping[str, Any]) -> dict[str, Any]:
         row["span_id"], step_place(job, row), "step", row["name"], row["started_at"], row["ended_at"], row["status"],
         key=row["key"] or None, step_kind=row["kind"], attempt=row["attempt"], output=_stored(row["output"]),
         error=row["error_code"], error_class=row["error_class"], error_detail=row["error_detail"],
-        args_digest=row["args_digest"].hex(), cached=row["cached"] or None,
+        args_digest=row["args_digest"].hex(), cached=row["cached"] or None, via=row["via"],
     )  # fmt: skip
     return {**span, "try": row["tries"]}
 

@@ -46,7 +46,7 @@ from jobs where {UNCLAIMED} group by project_id
 _HEADS = f"select j.project_id, j.id, j.status, j.revision, j.expires_at from {_WANTED}"
 _STEPS = """
 select name, key, kind, status, tries, args_digest, output, error_class, error_code, error_detail, started_at, ended_at,
-    attempt, span_id, cached, null as error_step
+    attempt, span_id, cached, via, null as error_step
 from steps where job_id = $1 order by started_at
 """
 _CALLS = "select * from calls where job_id = $1 order by started_at"

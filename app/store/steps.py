@@ -13,7 +13,7 @@ from app.domain.call import Call, CallOutcome
 from app.domain.clock import SYSTEM_CLOCK
 from app.domain.errors import ErrorClass, Failure
 from app.domain.job import NO_USAGE, Claimed, Usage
-from app.domain.step import StepPlace, StepRecord, StepStatus, StepWrite
+from app.domain.step import StepPlace, StepRecord, StepStatus, StepWrite, Via
 from app.store import rows
 from app.store.coalescer import Coalescer
 from app.store.database import Connection, Database
@@ -39,24 +39,27 @@ class _Item:
 # FOR SHARE holds off recover, cancel and park until this commits: the fence is tested in the same transaction.
 _FENCE = """
 select j.id, j.epoch from jobs j join unnest($1::uuid[], $2::int[]) g (id, epoch) on g.id = j.id and g.epoch = j.epoch
-where j.status = 'running' order by j.id for share of j
+where j.status = 'running' or (
+    j.status = 'succeeded' and exists (select from mends m where m.job_id = j.id and m.epoch = j.epoch)
+)
+order by j.id for share of j
 """
 _STEPS = """
 insert into steps (
     job_id, name, key, kind, status, tries, args_digest, output, error_class, error_code, error_detail, started_at,
-    ended_at, attempt, span_id, cached
+    ended_at, attempt, span_id, cached, via
 )
 select * from unnest(
     $1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::int[], $7::bytea[], $8::bytea[], $9::text[],
     $10::text[], $11::text[], $12::timestamptz[], $13::timestamptz[], $14::int[], $15::text[],
-    $16::bool[]
+    $16::bool[], $17::text[]
 )
 on conflict (job_id, name, key) do update set
     status = excluded.status, tries = excluded.tries, args_digest = excluded.args_digest, output = excluded.output,
     error_class = excluded.error_class, error_code = excluded.error_code, error_detail = excluded.error_detail,
     started_at = excluded.started_at, ended_at = excluded.ended_at, attempt = excluded.attempt,
-    span_id = excluded.span_id, cached = excluded.cached
-where steps.status <> 'succeeded'
+    span_id = excluded.span_id, cached = excluded.cached, via = excluded.via
+where steps.status <> 'succeeded' or steps.args_digest <> excluded.args_digest
 """
 _CALLS = """
 insert into calls (
@@ -168,6 +171,7 @@ def _step(item: _Item) -> tuple[Any, ...]:
         record.attempt,
         record.span_id,
         record.cached,
+        record.via.value if record.via else None,
     )
 
 
@@ -252,4 +256,5 @@ def _record(row: asyncpg.Record) -> StepRecord:
         row["attempt"],
         row["span_id"],
         row["cached"],
+        Via(row["via"]) if row["via"] else None,
     )

@@ -11,6 +11,7 @@ LANE = "laneway.lane"
 STEP = "laneway.step"
 TRY = "laneway.try"
 STATUS = "laneway.status"
+VIA = "laneway.via"
 COST_USD = "laneway.cost_usd"
 LIMITER_WAIT_S = "laneway.limiter.wait_s"
 ERROR_TYPE = "error.type"
@@ -28,7 +29,7 @@ _HTTP = (
 )  # fmt: skip
 # What an exported span may carry, whoever made it; anything else is dropped.
 EXPORTED = frozenset({
-    KIND, JOB_ID, WORKFLOW, VERSION, ATTEMPT, LANE, STEP, TRY, STATUS, COST_USD, LIMITER_WAIT_S, ERROR_TYPE,
+    KIND, JOB_ID, WORKFLOW, VERSION, ATTEMPT, LANE, STEP, TRY, STATUS, VIA, COST_USD, LIMITER_WAIT_S, ERROR_TYPE,
     GEN_AI_OPERATION, GEN_AI_PROVIDER, GEN_AI_MODEL, GEN_AI_INPUT_TOKENS, GEN_AI_OUTPUT_TOKENS, HTTP_STATUS, *_HTTP,
 })  # fmt: skip
 

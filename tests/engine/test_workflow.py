@@ -119,7 +119,7 @@ def test_wrong_declarations_are_refused(tmp_path: Path, arguments: str, text: st
     assert "shop.f (" in reason
 
 
-@pytest.mark.parametrize("feature", ["embed", "enrich", "review"])
+@pytest.mark.parametrize("feature", ["embed", "review"])
 def test_features_that_are_not_built_stop_start_up(tmp_path: Path, feature: str) -> None:
     body = f"    if payload.x:\n        await ctx.{feature}('name')\n    return payload\n"
     source = f'{HEAD}\n@workflow("f", version="1")\nasync def f(ctx: Context, payload: In) -> In:\n{body}'
@@ -189,7 +189,7 @@ def test_a_policy_knows_what_has_no_effect_yet() -> None:
     policy = Policy(
         cache=Cache(ttl="1h"), batch=Window(size=2, wait="1s"), fallback="large", breaker="b", critical=False
     )
-    assert policy.without_effect == ("batch", "fallback", "breaker", "critical")
+    assert policy.without_effect == ("batch",)
     assert Policy(cache=Cache(ttl="1h", near=0.9)).without_effect == ("cache.near",)
     assert (Policy(timeout=2.5).timeout_s, Policy(backoff="2m").backoff_s) == (2.5, 120)
 

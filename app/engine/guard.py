@@ -1,0 +1,57 @@
+"""The breaker before a try: asked before it, told after it; what fails because of an outage costs the step nothing."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from app.domain.errors import Fault, MustWait, ProviderAuth, RateLimited, SystemFault, TransientError
+from app.domain.job import Reason
+from app.engine.policies import Policy
+from app.engine.run import Run
+from app.gateway.breaker import Dependency, Ending
+
+R = TypeVar("R")
+
+
+async def guarded(run: Run, policy: Policy, act: Callable[[], Awaitable[R]]) -> R:
+    """What `act` gives, where the policy names a breaker behind that breaker. Raises what `act` raises.
+
+    Raises MustWait `provider_down` while the breaker is open, and in place of a failure of the probe, and of one that
+    opens it: those charge no try, unless the author allows only one and it may have had its effect.
+    """
+    if run.breakers is None or policy.breaker is None:
+        return await act()
+    dependency = Dependency(run.project_id, run.test_mode, policy.breaker)
+    given = await run.breakers.ask(dependency)
+    try:
+        result = await act()
+    except Fault as fault:
+        ending = _ending(fault)
+        if ending is None:
+            raise
+        is_open = await run.breakers.tell(dependency, given, ending)
+        if is_open and (ending is Ending.REFUSED or (ending is Ending.FAILED and policy.tries > 1)):
+            raise MustWait(Reason.PROVIDER_DOWN, run.clock.now()) from fault
+        raise
+    await run.breakers.tell(dependency, given, Ending.OK)
+    return result
+
+
+def _ending(fault: Fault) -> Ending | None:
+    """What a failed try says of the dependency: nothing, where it is the house that was in trouble."""
+    if isinstance(fault, SystemFault) and not isinstance(fault, ProviderAuth):
+        return None
+    if not isinstance(fault, TransientError) or isinstance(fault, RateLimited):
+        return Ending.OTHER
+    return Ending.REFUSED if _refused(fault) else Ending.FAILED
+
+
+def _refused(error: BaseException | None) -> bool:
+    """Whether no connection came about."""
+    while error is not None:
+        if isinstance(error, ConnectionRefusedError | socket.gaierror):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
