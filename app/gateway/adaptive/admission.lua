@@ -19,7 +19,7 @@ local function trail(s, now)
   if last and now - last.at < 5 then return end
   measurement.push(s.trail, { at = now, cums = dimension.cums(s) }, 12)
   for _, d in ipairs(s.dims) do
-    if d.want > 0 and now - d.wanted_at > 30 then d.want = 0 end
+    if d.want > 0 and now > d.wanted_until then d.want = 0 end
   end
 end
 
@@ -55,8 +55,9 @@ local function paced_s(s, now, call, reserve)
   for i, d in ipairs(s.dims) do
     if dimension.paces(d) then
       local enough = need(s, i, d, call, reserve)
-      if enough > dimension.depth(d) then d.want, d.wanted_at = enough, now end
+      if enough > dimension.depth(d) then d.want = enough end
       local lack, pace = enough - dimension.sync(s, d, now), dimension.pace(s, d)
+      if d.want > 0 then d.wanted_until = now + math.max(0, lack) / pace + 30 end
       if lack > 1e-6 * pace then -- a clock of microseconds is no finer
         d.pressed = true
         wait_s = math.max(wait_s, lack / pace)
@@ -72,10 +73,11 @@ local function spend(s, now, call)
     if d.rate then
       dimension.sync(s, d, now)
       d.level = d.level - cost
-      if cost > 0.5 * d.want then d.want = 0 end
+      if cost > 0.5 * d.want then d.want = 0 end -- the large call that was waited for
     end
     d.cum = d.cum + cost
     d.unit = d.unit + 0.02 * (cost - d.unit)
+    dimension.sync(s, d, now)
   end
 end
 
