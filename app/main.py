@@ -106,6 +106,7 @@ async def _background(runtime: Runtime) -> AsyncIterator[None]:
         "overview": runtime.overview.run,
         "report": runtime.report.run,
         "lookout": runtime.lookout.run,
+        "treasury": runtime.treasury.run,
         "lag": functools.partial(measure_lag, runtime.clock, runtime.metrics.loop_lag.observe),
     }
     tasks = [asyncio.get_running_loop().create_task(keep_running(name, loop)) for name, loop in loops.items()]

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from uuid import UUID
 
 import httpx
@@ -22,10 +23,13 @@ from app.domain.clock import SYSTEM_CLOCK, Clock
 from app.domain.crash import arm
 from app.domain.hours import Hours
 from app.domain.job import Job
-from app.engine.catalogue import Catalogue
+from app.engine.catalogue import Catalogue, CatalogueError
 from app.gateway.door import Door
+from app.gateway.funds import Funds
 from app.gateway.gateway import Gateway
+from app.gateway.lengths import Lengths
 from app.gateway.limiter import Limiter
+from app.gateway.money import Money
 from app.gateway.prices import Prices
 from app.jobs.backlog import Backlog
 from app.jobs.body import render_body
@@ -54,7 +58,8 @@ from app.ops.overview import Overview
 from app.ops.parts import Parts
 from app.ops.report import Report
 from app.ops.scrape import Scrape
-from app.settings import Settings
+from app.ops.treasury import Treasury
+from app.settings import ConfigurationError, Settings
 from app.settings.renewal import Renewal, renewed
 from app.store.alerts import Alerts
 from app.store.announce import EventRow, RenderBody
@@ -124,6 +129,8 @@ class Runtime:
     lookout: Lookout
     report: Report
     scrape: Scrape
+    money: Money
+    treasury: Treasury
     render: RenderBody
     base_url: str
     draining: bool = False
@@ -153,7 +160,20 @@ class WorkerRuntime:
 
 def load_catalogue(settings: Settings) -> Catalogue:
     """The reference workflows and the configured modules. Raises CatalogueError, WorkflowDefinitionError."""
-    return Catalogue.load((REFERENCE, *settings.workflows))
+    catalogue = Catalogue.load((REFERENCE, *settings.workflows))
+    if stray := _stray_budget(settings, catalogue):
+        raise CatalogueError(stray)
+    return catalogue
+
+
+def _stray_budget(settings: Settings, catalogue: Catalogue) -> str | None:
+    """Why a budget bounds nobody; None where each one's workflow exists."""
+    known = catalogue.names()
+    for name in settings.budgets:
+        kind, _, what = name.partition("/")
+        if kind == "workflow" and what and what not in known:
+            return f"budgets.{name}: there is no workflow {what!r}: use one of {', '.join(known)}"
+    return None
 
 
 @asynccontextmanager
@@ -172,6 +192,7 @@ async def open_runtime(
         stack.push_async_callback(redis.aclose)
         runtime = _runtime(settings, catalogue, role, lanes, clock, tracing, database, redis)
         stack.push_async_callback(runtime.export.close)
+        stack.push_async_callback(runtime.money.close)
         yield runtime
 
 
@@ -189,8 +210,10 @@ def _runtime(
     workers, deliveries = Workers(database, process_id), Deliveries(database, process_id)
     heart = Heart(workers, clock, role=role, lanes=lanes, lease_s=settings.lease_s)
     cascade = Cascade(Children(database, render), ring, wake, export).once
-    file, hours = ConfigFile(settings, _reload, clock), dict(settings.off_peak_hours)
+    file, hours = ConfigFile(settings, partial(_reload, catalogue), clock), dict(settings.off_peak_hours)
     file.follow(lambda new: _put(hours, new.off_peak_hours))
+    money = Money(redis, database, settings, clock)
+    file.follow(money.renew)
     reports = Reports(database)
     report = Report(reports, metrics, process_id, clock, role=role, lanes=lanes, file=file)
     watching = _watching(database, redis, reports, report, file, hours, clock)
@@ -235,6 +258,8 @@ def _runtime(
         lookout=watching.lookout,
         report=report,
         scrape=watching.scrape,
+        money=money,
+        treasury=_treasury(money, database, ring, clock, file),
         render=render,
         base_url=base_url,
     )
@@ -262,6 +287,13 @@ def _watching(
     return _Watching(parts, overview, lookout, scrape)
 
 
+def _treasury(money: Money, database: Database, ring: Ring, clock: Clock, file: ConfigFile) -> Treasury:
+    return Treasury(
+        money.ledger, money.allowances, money.books, money.budgets, Alerts(database), ring, clock,
+        lambda: file.settings.gateway.reconcile_interval_s,
+    )  # fmt: skip
+
+
 @asynccontextmanager
 async def open_worker(runtime: Runtime) -> AsyncIterator[WorkerRuntime]:
     """The parts that run jobs and deliver webhooks."""
@@ -274,9 +306,13 @@ async def open_worker(runtime: Runtime) -> AsyncIterator[WorkerRuntime]:
         stack.push_async_callback(sender.aclose)
         limiter = Limiter(runtime.redis, clock)
         stack.push_async_callback(limiter.close)
+        lengths = Lengths()
+
+        def funds(new: Settings) -> Funds:
+            return Funds(runtime.money.budgets, Prices(new), lengths, clock)
 
         def build(new: Settings) -> Gateway:
-            return Gateway(new, build_clients(new, http, clock), limiter, Prices(new), clock, tracing)
+            return Gateway(new, build_clients(new, http, clock), limiter, Prices(new), clock, tracing, funds(new))
 
         door = Door(build, settings)
         runtime.file.follow(door.renew)
@@ -285,7 +321,7 @@ async def open_worker(runtime: Runtime) -> AsyncIterator[WorkerRuntime]:
         run = Run(
             RunParts(
                 claims=claims,
-                steps=Steps(runtime.database, runtime.metrics),
+                steps=Steps(runtime.database, runtime.metrics, runtime.money.budgets.booked),
                 children=Children(runtime.database, runtime.render, metrics=runtime.metrics),
                 settle=Settle(Leaves(runtime.database, runtime.render), progress, runtime.metrics, clock),
                 progress=progress,
@@ -309,9 +345,11 @@ async def open_worker(runtime: Runtime) -> AsyncIterator[WorkerRuntime]:
         yield WorkerRuntime(claims, run, strays, deliver)
 
 
-def _reload(now: Settings) -> Renewal:
+def _reload(catalogue: Catalogue, now: Settings) -> Renewal:
     """The configuration read again, whole or not at all: refused too where no client takes an address or a key."""
     renewal = renewed(now)
+    if stray := _stray_budget(renewal.settings, catalogue):
+        raise ConfigurationError(stray)
     build_clients(renewal.settings, httpx.AsyncBaseTransport())
     return renewal
 

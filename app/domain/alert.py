@@ -17,6 +17,7 @@ class AlertKind(StrEnum):
     SYSTEM_FAULT = "system_fault"
     CONFIGURATION = "configuration"
     PART_AWAY = "part_away"
+    BUDGET_DRIFT = "budget_drift"
 
 
 class AlertEvent(StrEnum):

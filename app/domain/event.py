@@ -20,12 +20,13 @@ class EventType(StrEnum):
     JOB_CANCELED = "job.canceled"
     JOB_EXPIRED = "job.expired"
     JOB_RETRIED = "job.retried"
+    JOB_UPDATED = "job.updated"
     BUDGET_THRESHOLD_REACHED = "budget.threshold_reached"
     BUDGET_EXHAUSTED = "budget.exhausted"
 
 
 END_EVENTS = (EventType.JOB_SUCCEEDED, EventType.JOB_FAILED, EventType.JOB_CANCELED, EventType.JOB_EXPIRED)
-WEBHOOK_EVENTS = (EventType.JOB_STARTED, EventType.JOB_ATTEMPT_FAILED, *END_EVENTS)
+WEBHOOK_EVENTS = (EventType.JOB_STARTED, EventType.JOB_ATTEMPT_FAILED, EventType.JOB_UPDATED, *END_EVENTS)
 
 
 # The store's claim cuts the host out of an address in the same way.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol
 
@@ -13,8 +13,9 @@ from app.engine import codec
 from app.engine.policies import Cache
 from app.engine.run import Run
 from app.engine.schema import AnswerForm
-from app.engine.work import Try
+from app.engine.work import CURRENT_STEP, Try
 from app.gateway.request import Caching, Message, ModelAnswer, ModelRequest
+from app.gateway.reservation import Charge
 
 Turn = Mapping[str, str] | tuple[str, str]
 ROLES = ("system", "user", "assistant")
@@ -121,7 +122,14 @@ def _request(run: Run, question: Question, messages: tuple[Message, ...], one: T
         lane=run.lane,
         test_mode=run.test_mode,
         caching=Caching(question.cache.keeping, partial(_fits, question)) if question.cache else None,
+        charge=_charge(run),
     )
+
+
+def _charge(run: Run) -> Charge | None:
+    """The run's, with the step that asks."""
+    step = CURRENT_STEP.get()
+    return run.charge if run.charge is None or step is None else replace(run.charge, step=step[0], step_key=step[1])
 
 
 def _fits(question: Question, answer: ModelAnswer) -> bool:

@@ -16,6 +16,7 @@ from app.engine.children import Children
 from app.engine.journal import Journal
 from app.gateway.breaker import Breakers
 from app.gateway.request import ModelGateway
+from app.gateway.reservation import Charge
 from app.telemetry.traces import Tracing
 
 
@@ -54,7 +55,7 @@ class Run:
     `resumed` False promises that no record exists, so that none is loaded. `deadline` is the client's (aware UTC).
     `on_progress` gets percent and step; it only notes them. `on_delta` gets what streaming clients are sent: a kind,
     `delta` (emitted by the author), `piece` (of a streamed answer) or `reset`, and JSON data. `may_start` is awaited
-    before each new try of a step. `doing` shows the steps, by name and key, whose try goes on, and since when.
+    before each new try of a step. `charge` says whose money calls are, no budget is asked without. `doing` shows the steps, by name and key, whose try goes on, and since when.
     `mends`: the job has succeeded without some steps that are not critical; they are tried again, and so is what was
     recorded under arguments that came of them.
     """
@@ -74,6 +75,7 @@ class Run:
     breakers: Breakers | None = None
     mends: bool = False
     max_cost_nanos: int | None = None
+    charge: Charge | None = None
     deadline: datetime | None = None
     test_mode: bool = False
     children: Children | None = None

@@ -10,7 +10,7 @@ from app.domain.call import Call, CallOutcome
 from app.domain.clock import Clock
 from app.gateway.booking import estimated
 from app.gateway.budget import Budgets
-from app.gateway.outputs import Outputs, Route
+from app.gateway.lengths import Lengths, Route
 from app.gateway.prices import Prices
 from app.gateway.request import ModelRequest
 from app.gateway.reservation import Charge, Reservation
@@ -25,10 +25,10 @@ _PATIENT = "bulk"
 class Funds:
     """Reserves what a call will cost: its input, and the 95th percentile of its route's answers, by the price."""
 
-    def __init__(self, budgets: Budgets, prices: Prices, outputs: Outputs, clock: Clock) -> None:
+    def __init__(self, budgets: Budgets, prices: Prices, lengths: Lengths, clock: Clock) -> None:
         self._budgets = budgets
         self._prices = prices
-        self._outputs = outputs
+        self._lengths = lengths
         self._clock = clock
 
     async def set_aside(self, request: ModelRequest, target: Target, stored: bytes, ttl_s: float) -> Reservation:
@@ -52,7 +52,7 @@ class Funds:
         """The call has ended so, and its run has heard of it."""
         self._budgets.settle(held, call.cost_nanos)
         if call.outcome is CallOutcome.SUCCEEDED:
-            self._outputs.learn(_route(request, call.provider, call.model), call.output_tokens)
+            self._lengths.learn(_route(request, call.provider, call.model), call.output_tokens)
 
     async def in_order(self, request: ModelRequest, targets: Sequence[Target]) -> Sequence[Target]:
         """The targets as given; the cheapest first for a bulk job while one of its budgets is at 80 % or more."""
@@ -64,7 +64,7 @@ class Funds:
         return sorted(targets, key=lambda one: self._prices.cost(one.provider, one.model, _USUAL, now).nanos)
 
     def _expected(self, request: ModelRequest, target: Target, stored: bytes) -> int:
-        output = self._outputs.expected(_route(request, target.provider, target.model), request.max_output_tokens)
+        output = self._lengths.expected(_route(request, target.provider, target.model), request.max_output_tokens)
         usage = TokenUsage(estimated(stored, b"").input, output)
         return self._prices.cost(target.provider, target.model, usage, self._clock.now()).nanos
 

@@ -21,10 +21,10 @@ class Charge:
 
     spender: Spender
     version: str
-    step: str
-    step_key: str
     attempt: int
     purse: Purse | None = None
+    step: str = ""
+    step_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)

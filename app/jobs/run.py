@@ -12,6 +12,7 @@ from uuid import UUID
 from app.bell.ring import Ring
 from app.bell.wake import Wake
 from app.domain import ids
+from app.domain.budget import Spender
 from app.domain.clock import Clock
 from app.domain.crash import crash_here
 from app.domain.errors import Failure
@@ -23,7 +24,9 @@ from app.engine.outcome import Failed, Outcome, Parked
 from app.engine.perform import perform
 from app.engine.run import Account
 from app.engine.run import Run as EngineRun
+from app.gateway.purse import Purse
 from app.gateway.request import ModelGateway
+from app.gateway.reservation import Charge
 from app.jobs.children import SqlChildren
 from app.jobs.export import Export
 from app.jobs.heart import Heart
@@ -163,6 +166,7 @@ class Run:
             clock=parts.clock,
             usage=base,
             max_cost_nanos=job.max_cost_nanos,
+            charge=_charge(job, account, base),
             deadline=job.finish_by,
             test_mode=job.test_mode,
             children=SqlChildren(parts.children, parts.catalogue, job, parts.ring, parts.clock),
@@ -208,6 +212,15 @@ class Run:
         if moved.status is Status.CANCELED:
             failure = CANCELED
         self._parts.export.settled(job, moved, failure.code if failure else None, self._parts.clock.now())
+
+
+def _charge(job: Claimed, account: Account, base: Usage) -> Charge:
+    """Whom the calls of this run are charged to."""
+    purse = None
+    if job.max_cost_nanos is not None:
+        purse = Purse(job.max_cost_nanos, lambda: base.cost_nanos + account.usage.cost_nanos)
+    spender = Spender(job.project_id, job.workflow, job.key_id, job.test_mode)
+    return Charge(spender, job.version, job.attempt, purse)
 
 
 def _attempt(job: Claimed) -> TraceContext:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -99,10 +99,13 @@ _USED = USED.format(job_id="$1", attempt="$2")
 
 
 class Steps:
-    """The door for step records."""
+    """The door for step records. `booked` hears of each call that stands in the ledger; it never waits or fails."""
 
-    def __init__(self, database: Database, metrics: Metrics | None = None) -> None:
+    def __init__(
+        self, database: Database, metrics: Metrics | None = None, booked: Callable[[Iterable[UUID]], None] | None = None
+    ) -> None:
         self._database = database
+        self._booked = booked
         self._metrics = metrics or Metrics(SYSTEM_CLOCK)
         self._coalesce: Coalescer[_Item, bool] = Coalescer(self._flush)
 
@@ -124,7 +127,7 @@ class Steps:
         owned = await self._coalesce(_Item(job, write))
         if owned:
             self._metrics.stepped(job.workflow, write.record)
-        self._metrics.called(job.workflow, write.calls, late=not owned)
+        self._account(job, write.calls, late=not owned)
         return owned
 
     async def book(self, job: Claimed, late: Sequence[tuple[StepPlace, Call]]) -> None:
@@ -133,7 +136,13 @@ class Steps:
             await _insert(connection, _CALLS, [_call(job, place, call) for place, call in late])
             paid = [_paid(job, place, call, owned=False) for place, call in late]
             await _insert(connection, _LEDGER, paid)
-        self._metrics.called(job.workflow, [call for _, call in late], late=True)
+        self._account(job, [call for _, call in late], late=True)
+
+    def _account(self, job: Claimed, calls: Sequence[Call], *, late: bool) -> None:
+        """The calls stand in the ledger: tell metrics and budgets."""
+        self._metrics.called(job.workflow, calls, late=late)
+        if self._booked is not None and calls:
+            self._booked(call.id for call in calls)
 
     async def _flush(self, batch: Sequence[_Item]) -> list[bool]:
         async with self._database.transaction() as connection:
