@@ -20,8 +20,9 @@ from app.engine.gather import gather
 from app.engine.policies import DEFAULT, Policy
 from app.engine.schema import AnswerForm, answer_form, stream_form
 from app.engine.spawn import spawn_work
-from app.engine.steps import MOMENT, Steps
+from app.engine.steps import Steps
 from app.engine.stream import Stream
+from app.engine.tries import MOMENT
 from app.engine.ways import ways_of_ask, ways_of_step
 from app.engine.work import Try, Work, checked_delta, checked_identity, digest_of, misuse, stable_key
 from app.gateway.request import Message
