@@ -56,8 +56,9 @@ class Proxy:
         self._wait(self._listen())
 
     def heal(self) -> None:
-        """As at the start."""
+        """As at the start; what was forgotten is found dead by its other end, as keepalive would in time."""
         self.latency_s = 0.0
+        self._call(self._cut_forgotten)
         self.thaw()
         self.admit()
 
@@ -100,6 +101,11 @@ class Proxy:
         for link in self._links:
             link.forget()
 
+    def _cut_forgotten(self) -> None:
+        for link in list(self._links):
+            if link.forgotten:
+                link.cut()
+
     async def _all_over(self) -> None:
         while self._links:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
@@ -129,7 +135,7 @@ class _Link:
         self._proxy = proxy
         self._ends = [(reader, writer)]
         self._task = asyncio.current_task()
-        self._forgotten = False
+        self.forgotten = False
 
     async def run(self) -> None:
         """Until either end closes, or it is cut."""
@@ -157,16 +163,16 @@ class _Link:
 
     def forget(self) -> None:
         """Swallow whatever comes from now on."""
-        self._forgotten = True
+        self.forgotten = True
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
             while chunk := await reader.read(_CHUNK):
                 await self._proxy.passage()
-                if not self._forgotten:
+                if not self.forgotten:
                     writer.write(chunk)
                     await writer.drain()
-            if self._forgotten:
+            if self.forgotten:
                 await asyncio.Event().wait()
 
 
