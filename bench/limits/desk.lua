@@ -62,7 +62,7 @@ end
 
 -- The head of the line for a worker that is alone: nobody else is asked.
 function desk.alone(now)
-  local lane, tenant, tag, head = lanes.next(state, now, line)
+  local lane, tenant, tag, head = adaptive.next(state, now, line)
   if lane then return lane, tenant, head.id end
 end
 

@@ -31,5 +31,5 @@ def _text(part: str) -> str:
     return files("app.gateway").joinpath("adaptive", part).read_text(encoding="utf-8")
 
 
-SOURCE = "\n".join(map(_text, _PARTS))
+SOURCE = "\n".join(["local adaptive = (function()", *map(_text, _PARTS), "return adaptive", "end)()"])
 """Defines the local table `adaptive`; pure: no clock, no Redis, no randomness but what lies in its state."""

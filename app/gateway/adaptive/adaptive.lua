@@ -35,11 +35,14 @@ adaptive.ask = admission.ask
 -- result = {status, sent, used?, retry_after?, label?, and limit_X, left_X for X in requests, tokens, input, output}.
 adaptive.settle = settlement.settle
 
+-- Whose turn it is, without asking whether it may go: lane, tenant, its tag, its head; nil when nobody waits.
+adaptive.next = lanes.next
+
 -- Heads of the line, one after the other.
 local function turns(s, now, line, in_flight, most)
   local grants = {}
   while #grants < most do
-    local lane, tenant, tag, head, due = lanes.next(s, now, line)
+    local lane, tenant, tag, head, due = adaptive.next(s, now, line)
     if not lane then return grants, -1, "empty" end
     local call = { lane = lane, input = head.input, output = head.output, due = due }
     local wait_s, reason, mark = adaptive.ask(s, now, call, in_flight + #grants)

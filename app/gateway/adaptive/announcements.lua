@@ -1,7 +1,7 @@
 -- Limits that the provider announces in its headers; the answer to the call that was sent last is believed.
 local announcements = {}
 
-local KEYS = { [REQUESTS] = "requests", [TOKENS] = "tokens", [INPUT] = "input", [OUTPUT] = "output" }
+local ANNOUNCED = { [REQUESTS] = "requests", [TOKENS] = "tokens", [INPUT] = "input", [OUTPUT] = "output" }
 
 local function take_in(s, i, now, mark, result, limit, left)
   local d = s.dims[i]
@@ -27,7 +27,7 @@ end
 function announcements.read(s, now, mark, result)
   if result.sent < s.headers_at then return end
   local any = false
-  for i, key in pairs(KEYS) do
+  for i, key in pairs(ANNOUNCED) do
     local limit, left = result["limit_" .. key], result["left_" .. key]
     if limit and left and limit > 0 and left >= 0 then
       take_in(s, i, now, mark, result, limit, left)

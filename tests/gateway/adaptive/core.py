@@ -10,7 +10,6 @@ from app.gateway.adaptive import SOURCE
 
 # Redis refuses a script that sets a global; this Lua must too.
 _STRICT = "setmetatable(_G, { __newindex = function(_, name) error('global ' .. name) end })"
-_PARTS = "return adaptive, dimension"
 
 
 class Pool:
@@ -19,7 +18,7 @@ class Pool:
     def __init__(self, now: float = 1_700_000_000.0, **limits: float) -> None:
         self.lua = LuaRuntime(unpack_returned_tuples=True)
         self.lua.execute(_STRICT)
-        self.adaptive, self._dimension = self.lua.execute(f"{SOURCE}\n{_PARTS}")
+        self.adaptive: Any = self.lua.execute(f"{SOURCE}\nreturn adaptive")
         self.now = now
         self.state: Any = self.adaptive.new(now)
         self.adaptive.configure(self.state, now, self.lua.table(**({"ceiling": 50} | limits)))
@@ -45,10 +44,15 @@ class Pool:
 
     def overfull(self) -> list[float]:
         """By how much levels stand above what their buckets hold."""
-        return [d.level - self._dimension.depth(d) for d in self.dimensions() if d.rate]
+        return [d.level - _depth(d) for d in self.dimensions() if d.rate]
 
     def view(self) -> Any:
         return plain(self.adaptive.view(self.state, self.now))
+
+
+def _depth(d: Any) -> float:
+    own = d.announced if d.known else max(2 * d.unit, 0.5 * d.rate)
+    return float(max(own, d.want))
 
 
 def plain(value: Any) -> Any:

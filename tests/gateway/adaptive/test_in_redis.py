@@ -56,7 +56,7 @@ async def _in_server(redis: Redis, key: str) -> list[str]:
 async def test_packed_between_scripts_it_decides_the_same(shared_valkey: RunningServer, prefix: str) -> None:
     async with open_redis(shared_valkey.url) as redis:
         found = await _in_server(redis, f"{prefix}state")
-        assert await redis.strlen(f"{prefix}state") < 16_000
+        assert 1_000 < await redis.strlen(f"{prefix}state") < 16_000
     whole = LuaRuntime().execute(f"{SOURCE}\n{_STEP}\n{_WHOLE % _STEPS}")
     assert found == whole.split("\n")
     assert len({line.split(" ")[2] for line in found}) > 10  # the rate was learned, step by step

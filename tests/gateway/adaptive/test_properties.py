@@ -105,7 +105,9 @@ def _paced(pool: Pool) -> list:  # type: ignore[type-arg]
 @given(
     requests=st.integers(1, 60_000),
     tokens=st.integers(1_000, 10**7),
-    calls=st.lists(st.tuples(st.integers(0, 1), st.integers(1, 40_000), st.integers(1, 8_000)), min_size=1, max_size=20),
+    calls=st.lists(
+        st.tuples(st.integers(0, 1), st.integers(1, 40_000), st.integers(1, 8_000)), min_size=1, max_size=20
+    ),
 )
 def test_a_wait_that_was_obeyed_is_enough(requests: int, tokens: int, calls: list[tuple[int, int, int]]) -> None:
     pool = Pool(requests_per_minute=requests, tokens_per_minute=tokens)
