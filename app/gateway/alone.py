@@ -57,8 +57,17 @@ class Alone:
             self._held[held.call_id] = (held, cost_nanos)
 
     def release(self, held: Reservation) -> None:
-        """It is on the books, or was not made."""
+        """It was not made."""
         self._held.pop(held.call_id, None)
+
+    def book(self, held: Reservation, cost_nanos: int) -> None:
+        """It is on the books, later than they were read."""
+        if self._held.pop(held.call_id, None) is None:
+            return
+        for cap in held.caps:
+            if cap.counter in self._read:
+                read_at, spent = self._read[cap.counter]
+                self._read[cap.counter] = (read_at, spent + cost_nanos)
 
     async def spent(self, counter: Counter) -> int:
         """What the ledger said at most two seconds ago. Raises StoreAway."""

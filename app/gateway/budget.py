@@ -29,6 +29,8 @@ from app.store.ledger import Ledger
 _LOOK_S = (0.03, 0.1)
 # A job that found a budget held by calls in flight for longer than it may keep its slot comes back after this.
 _FULL_S = 5.0
+# The ledger is read for a counter within this long.
+_SEEDED_S = 5.0
 # Jobs that wait for a period to turn come back within this long, not all at once.
 _SPREAD_S = 2.0
 # A call that has ended gets on the books with its step, within the time of so many calls, or its worker has died.
@@ -113,7 +115,7 @@ class Budgets:
             unbooked = self._unbooked.pop(call_id, None)
             if unbooked is not None:
                 held, cost = unbooked.reservation, unbooked.cost_nanos
-                self._alone.release(held)
+                self._alone.book(held, cost)
                 step = {"act": "book", "id": str(call_id), "cost": cost, "counters": held.counters}
                 self._till.tell(step, partial(self._heard, held.caps))
 
@@ -152,14 +154,15 @@ class Budgets:
             return [await self._alone.spent(cap.counter) for cap in caps]
 
     async def _set_aside(self, held: Reservation) -> None:
-        until = self._clock.monotonic() + self._max_wait_s
+        began = self._clock.monotonic()
         while True:
             verdict, cap = await self._verdict(held)
             if verdict == "granted":
                 return
             if verdict == "spent":
                 raise MustWait(Reason.BUDGET, cap.counter.end + timedelta(seconds=ids.jitter(0.1, _SPREAD_S)))
-            if self._clock.monotonic() >= until:
+            patience_s = max(self._max_wait_s, _SEEDED_S) if verdict == "unseeded" else self._max_wait_s
+            if self._clock.monotonic() - began >= patience_s:
                 raise MustWait(Reason.BUDGET, self._clock.now() + timedelta(seconds=_FULL_S))
             if verdict == "unseeded":
                 with suppress(TillAway, StoreAway):
