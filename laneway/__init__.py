@@ -12,6 +12,9 @@ from app.engine import (
     Window,
     Workflow,
     WorkflowDefinitionError,
+    by_complexity,
+    by_type,
+    content_type,
     workflow,
 )
 
@@ -27,5 +30,8 @@ __all__ = [
     "Window",
     "Workflow",
     "WorkflowDefinitionError",
+    "by_complexity",
+    "by_type",
+    "content_type",
     "workflow",
 ]

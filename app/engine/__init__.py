@@ -4,6 +4,7 @@ from app.domain.errors import InputError, ProcessingError, SystemFault, Transien
 from app.engine.children import ChildOutcome
 from app.engine.context import Context
 from app.engine.policies import Cache, Policy, Window
+from app.engine.routing import by_complexity, by_type, content_type
 from app.engine.workflow import Workflow, WorkflowDefinitionError, workflow
 
 __all__ = [
@@ -18,5 +19,8 @@ __all__ = [
     "Window",
     "Workflow",
     "WorkflowDefinitionError",
+    "by_complexity",
+    "by_type",
+    "content_type",
     "workflow",
 ]

@@ -18,6 +18,7 @@ from app.engine.ask import Question, Turn, ask, given, turns
 from app.engine.children import ChildOutcome, Declaration
 from app.engine.gather import gather
 from app.engine.policies import DEFAULT, Policy
+from app.engine.routing import Route, alias_of, named
 from app.engine.schema import AnswerForm, answer_form, stream_form
 from app.engine.spawn import spawn_work
 from app.engine.steps import Steps
@@ -141,7 +142,7 @@ class Context:
         self,
         name: str,
         *,
-        model: str,
+        model: str | Route,
         prompt: str | None = None,
         messages: Sequence[Turn] | None = None,
         key: str | int | None = None,
@@ -152,7 +153,7 @@ class Context:
         self,
         name: str,
         *,
-        model: str,
+        model: str | Route,
         prompt: str | None = None,
         messages: Sequence[Turn] | None = None,
         output: type[T],
@@ -163,15 +164,16 @@ class Context:
         self,
         name: str,
         *,
-        model: str,
+        model: str | Route,
         prompt: str | None = None,
         messages: Sequence[Turn] | None = None,
         output: Any = str,
         key: str | int | None = None,
         policy: Policy | None = None,
     ) -> Any:
-        """The model's answer, as text or as `output`; recorded like any step. `model` is an alias from the settings.
+        """The model's answer, as text or as `output`; recorded like any step.
 
+        `model` is an alias from the settings, or a function that picks one by the user's turns (`by_complexity`).
         Raises ProcessingError `output_invalid` when two repairs don't help, `cost_cap_reached` at the job's cap.
         """
         name, key = checked_identity(name, key)
@@ -182,7 +184,7 @@ class Context:
         async def act(one: Try) -> Any:
             return await ask(self._steps.run, question, one)
 
-        digest = digest_of((name, key), model, *conversation)
+        digest = digest_of((name, key), named(model), *conversation)
         ways = ways_of_ask(self._steps.run, policy, question, given(prompt, conversation))
         return await self._steps.take(Work(name, key, "ask", digest, policy, question.form.adapter, act, ways=ways))
 
@@ -191,7 +193,7 @@ class Context:
         self,
         name: str,
         *,
-        model: str,
+        model: str | Route,
         prompt: str | None = None,
         messages: Sequence[Turn] | None = None,
         key: str | int | None = None,
@@ -202,7 +204,7 @@ class Context:
         self,
         name: str,
         *,
-        model: str,
+        model: str | Route,
         prompt: str | None = None,
         messages: Sequence[Turn] | None = None,
         output: type[str],
@@ -214,7 +216,7 @@ class Context:
         self,
         name: str,
         *,
-        model: str,
+        model: str | Route,
         prompt: str | None = None,
         messages: Sequence[Turn] | None = None,
         output: type[list[T]],
@@ -225,7 +227,7 @@ class Context:
         self,
         name: str,
         *,
-        model: str,
+        model: str | Route,
         prompt: str | None = None,
         messages: Sequence[Turn] | None = None,
         output: Any = str,
@@ -242,7 +244,7 @@ class Context:
         conversation = turns(prompt, messages)
         policy = policy or DEFAULT
         question = self._question(identity, model, conversation, stream_form, output, policy)
-        digest = digest_of(identity, model, *conversation)
+        digest = digest_of(identity, named(model), *conversation)
         return Stream(self._steps, identity, digest, policy, question, given(prompt, conversation))
 
     @overload
@@ -380,7 +382,7 @@ class Context:
     def _question(
         self,
         identity: tuple[str, str],
-        model: str,
+        model: str | Route,
         conversation: tuple[Message, ...],
         form_of: Callable[[Any], AnswerForm],
         output: Any,
@@ -391,7 +393,7 @@ class Context:
         except (codec.NotRecordable, TypeError) as error:
             raise misuse(identity, f"asks for an output that can't be had: {output!r} {error}") from None
         return Question(
-            alias=model,
+            alias=alias_of(identity, model, conversation),
             messages=conversation,
             form=form,
             timeout_s=policy.timeout_s,

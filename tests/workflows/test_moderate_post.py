@@ -55,6 +55,31 @@ async def test_the_worst_finding_decides(profanity: Any, images: Any, links: Any
     assert found.profanity == Finding(**profanity)
 
 
+class ListeningGateway(ScriptedGateway):
+    """The script's answers; keeps which alias each question went to."""
+
+    def __init__(self, replies: Any) -> None:
+        super().__init__(replies, SYSTEM_CLOCK)
+        self.aliases: list[str] = []
+
+    async def complete(
+        self,
+        request: ModelRequest,
+        record: Callable[[Call], None],
+        on_text: Callable[[str], None] | None = None,
+    ) -> ModelAnswer:
+        self.aliases.append(request.alias)
+        return await super().complete(request, record, on_text)
+
+
+async def test_simple_posts_go_to_the_small_model_and_long_ones_to_the_large() -> None:
+    for text, alias in (("what a view", "small"), ("what a view of the sea. " * 100, "large")):
+        gateway = ListeningGateway({"profanity": FINE})
+        outcome = await perform(moderate_post, make_run(Post(text=text).model_dump(), gateway=gateway))
+        assert isinstance(outcome, Succeeded)
+        assert gateway.aliases == [alias]
+
+
 async def test_three_checks_take_about_the_time_of_one() -> None:
     replies = {"profanity": FINE, "images": FINE, "links": FINE}
     journal = MemoryJournal()
