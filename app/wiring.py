@@ -24,6 +24,8 @@ from app.domain.crash import arm
 from app.domain.hours import Hours
 from app.domain.job import Job
 from app.engine.catalogue import Catalogue, CatalogueError
+from app.gateway.cache import ExactCache
+from app.gateway.cached import Cached
 from app.gateway.door import Door
 from app.gateway.funds import Funds
 from app.gateway.gateway import Gateway
@@ -40,6 +42,7 @@ from app.jobs.explain import Explain
 from app.jobs.export import Export
 from app.jobs.heart import Heart
 from app.jobs.latency import Latency
+from app.jobs.outputs import Outputs
 from app.jobs.progress import Progress
 from app.jobs.recover import Recover
 from app.jobs.replay import Replay, bounds
@@ -53,6 +56,7 @@ from app.jobs.wait import Wait
 from app.jobs.watch import Watch, WatchParts
 from app.ops.access import Access
 from app.ops.configfile import ConfigFile
+from app.ops.invalidation import Invalidation
 from app.ops.lookout import Lookout
 from app.ops.overview import Overview
 from app.ops.parts import Parts
@@ -115,6 +119,9 @@ class Runtime:
     recover: Recover
     replay: Replay
     backlog: Backlog
+    cache: ExactCache
+    outputs: Outputs
+    invalidation: Invalidation
     submit: Submit
     wait: Wait
     events: Events
@@ -192,6 +199,7 @@ async def open_runtime(
         stack.push_async_callback(redis.aclose)
         runtime = _runtime(settings, catalogue, role, lanes, clock, tracing, database, redis)
         stack.push_async_callback(runtime.export.close)
+        stack.push_async_callback(runtime.cache.close)
         stack.push_async_callback(runtime.money.close)
         yield runtime
 
@@ -222,6 +230,8 @@ def _runtime(
     interval_s = settings.queue.ring_interval_s
     backlog = Backlog(reads, settings.queue, clock)
     operations = Operations(database, render, bounds(settings.queue))
+    cache = ExactCache(redis, settings.cache, settings.pepper.get_secret_value(), clock)
+    outputs = Outputs(cache, clock)
     return Runtime(
         file=file,
         hours=hours,
@@ -244,7 +254,12 @@ def _runtime(
         recover=Recover(database, controls, workers, deliveries, ring, wake, heart, export, cascade, clock, interval_s),
         replay=Replay(DeadLetters(database), operations, Audits(database), ring, wake, clock, interval_s),
         backlog=backlog,
-        submit=Submit(Submissions(database), reads, backlog, ring, clock, hours, metrics),
+        cache=cache,
+        outputs=outputs,
+        invalidation=Invalidation(cache, Audits(database), clock),
+        submit=Submit(
+            Submissions(database, render), reads, backlog, outputs, ring, wake, export, clock, hours, metrics
+        ),
         wait=Wait(reads, wake, clock),
         events=events,
         watch=Watch(WatchParts(events, reads, wake, clock, base_url), settings.http.heartbeat_s),
@@ -311,8 +326,9 @@ async def open_worker(runtime: Runtime) -> AsyncIterator[WorkerRuntime]:
         def funds(new: Settings) -> Funds:
             return Funds(runtime.money.budgets, Prices(new), lengths, clock)
 
-        def build(new: Settings) -> Gateway:
-            return Gateway(new, build_clients(new, http, clock), limiter, Prices(new), clock, tracing, funds(new))
+        def build(new: Settings) -> Cached:
+            gateway = Gateway(new, build_clients(new, http, clock), limiter, Prices(new), clock, tracing, funds(new))
+            return Cached(gateway, runtime.cache, clock, tracing)
 
         door = Door(build, settings)
         runtime.file.follow(door.renew)
@@ -323,6 +339,7 @@ async def open_worker(runtime: Runtime) -> AsyncIterator[WorkerRuntime]:
                 claims=claims,
                 steps=Steps(runtime.database, runtime.metrics, runtime.money.budgets.booked),
                 children=Children(runtime.database, runtime.render, metrics=runtime.metrics),
+                outputs=runtime.outputs,
                 settle=Settle(Leaves(runtime.database, runtime.render), progress, runtime.metrics, clock),
                 progress=progress,
                 catalogue=runtime.catalogue,

@@ -163,6 +163,23 @@ class JobWebhook:
     secret: str
 
 
+class CacheMode(StrEnum):
+    """What a client says of the cache of outputs beyond the first look: do not give me a known one; nor keep mine."""
+
+    NO_CACHE = "no-cache"
+    NO_STORE = "no-store"
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The output that an equal job had, `age_s` ago; what it cost stands in `saved_nanos`. Canonical JSON bytes."""
+
+    output: bytes
+    source_job_id: UUID
+    age_s: float
+    saved_nanos: int
+
+
 @dataclass(frozen=True, slots=True)
 class NewJob:
     """A validated submission, ready for the store. Payloads are canonical JSON bytes."""
@@ -196,6 +213,9 @@ class NewJob:
     simulated: bool = False
     off_peak: bool = False
     ordering_key: str | None = None
+    cache_mode: CacheMode | None = None
+    # With it the job is born succeeded.
+    known: Known | None = None
 
 
 Said = tuple[int, str | None]
@@ -229,6 +249,8 @@ class Claimed:
     has_webhook: bool
     deaths: int = 0
     parent_id: UUID | None = None
+    simulated: bool = False
+    cache_mode: CacheMode | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,3 +296,6 @@ class Job:
     # Why it did not start at once; when it came to the head of its ordering key, if it ever stood behind another.
     submit_reason: str | None
     headed_at: datetime | None
+    # The job whose output this one was given, and how old that was.
+    source_job_id: UUID | None = None
+    source_age_s: float | None = None

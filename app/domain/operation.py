@@ -100,7 +100,7 @@ class Cause:
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """Who did what to how many jobs, and to which; `replay` is what was asked for."""
+    """Who did what to how many jobs, and to which, or to which tags of the cache; `replay` is what was asked for."""
 
     id: UUID
     at: datetime
@@ -110,3 +110,4 @@ class AuditEntry:
     count: int
     job_ids: tuple[UUID, ...]
     replay: Replay | None
+    tags: tuple[str, ...] = ()

@@ -55,6 +55,7 @@ class _Flight:
     """An answer on its way in this process, and those who wait for it."""
 
     def __init__(self) -> None:
+        self.given_up = False
         self._ended: asyncio.Future[Entry | Exception | None] = asyncio.get_running_loop().create_future()
 
     def tell(self, what: Entry | Exception | None) -> None:
@@ -96,6 +97,12 @@ class Place:
         """Give it to those who wait for it in this process, and keep nothing."""
         if self._flight is not None:
             self._flight.tell(Entry(body, just_made=True))
+
+    def give_up(self) -> None:
+        """Nothing comes of it, and nobody in this process need wait for another to try."""
+        if self._flight is not None:
+            self._flight.given_up = True
+            self._flight.tell(None)
 
     async def keep(self, body: bytes) -> None:
         """Give it to all who wait for it, now and later."""
@@ -141,7 +148,7 @@ class ExactCache:
         until = self._clock.monotonic() + wait_s
         while (flight := self._flights.get(key.digest)) is not None:
             entry = await flight.wait(until - self._clock.monotonic())
-            if entry is not None or self._clock.monotonic() >= until:
+            if entry is not None or flight.given_up or self._clock.monotonic() >= until:
                 place = Place(self, key, keeping, None)
                 place.entry = entry
                 yield place
@@ -160,6 +167,17 @@ class ExactCache:
             if self._leads.pop(name, None):
                 with suppress(CacheAway):
                     await self._shelf.end(name, token)
+
+    async def over(self, key: Key, keeping: Keeping) -> Place:
+        """A place to make it anew, whatever is known and whoever else makes it."""
+        place = Place(self, key, keeping, None)
+        # Nobody asks by this name: the claim does no more than read the tags' stamps.
+        unknown = Claim(ids.secret_base62(16), "over", self._tags(key, keeping), keeping.ttl_s)
+        with suppress(CacheAway):
+            answer = await self._shelf.claim(unknown)
+            if isinstance(answer, Yours):
+                place.claimed(answer.stamps)
+        return place
 
     async def put(self, entries: Sequence[tuple[Key, bytes]], keeping: Keeping, stamps: tuple[bytes, ...]) -> None:
         """Keep them under the stamps of a claim; what is too large is not kept."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -32,6 +33,7 @@ from app.jobs.export import Export
 from app.jobs.heart import Heart
 from app.jobs.holds import Holds, Owned
 from app.jobs.journal import SqlJournal
+from app.jobs.outputs import Making, Outputs
 from app.jobs.progress import Progress
 from app.jobs.recover import tell
 from app.jobs.settle import CANCELED, Settle
@@ -56,6 +58,7 @@ class RunParts:
     claims: Claims
     steps: Steps
     children: Children
+    outputs: Outputs
     settle: Settle
     progress: Progress
     catalogue: Catalogue
@@ -122,12 +125,17 @@ class Run:
         self._log.warning("dropped", count=count)
 
     async def _run(self, job: Claimed) -> None:
-        account = Account()
+        """Among equal jobs it keeps its place to the end, so that they wait until its output stands."""
+        async with AsyncExitStack() as place:
+            await self._to_the_end(job, place)
+
+    async def _to_the_end(self, job: Claimed, place: AsyncExitStack) -> None:
+        account, making = Account(), Making(job, None)
         base, base_cost = job.usage, job.attempt_cost_nanos
         try:
             if job.resumed:
                 base, base_cost = await self._parts.steps.used(job)
-            outcome = await self._perform(job, account, base)
+            outcome, making = await self._perform(job, account, base, place)
         except OwnershipLost:
             await self._book(job, account)
             return
@@ -138,17 +146,26 @@ class Run:
             self._log.warning("run failed", error=str(error))
             outcome = self._parked(Reason.SYSTEM, _AWAY_S, account)
         await self._book(job, account)
-        moved = await self._parts.settle.outcome(job, outcome, base, base_cost)
+        moved = await self._parts.settle.outcome(job, outcome, base, base_cost, making.known)
         crash_here("job.settled")
+        if moved is not None:
+            await making.ended(outcome, base + outcome.usage)
         self._left(job, moved, outcome.failure if isinstance(outcome, Failed) else None)
 
-    async def _perform(self, job: Claimed, account: Account, base: Usage) -> Outcome:
+    async def _perform(
+        self, job: Claimed, account: Account, base: Usage, place: AsyncExitStack
+    ) -> tuple[Outcome, Making]:
         try:
             workflow = self._parts.catalogue.get(job.workflow, job.version)
         except UnknownWorkflow as error:
             self._log.error("workflow unknown here", workflow=job.workflow, version=job.version, error=str(error))
-            return self._parked(Reason.SYSTEM, _UNKNOWN_S, account)
-        return await self._holds.perform(job, perform(workflow, self._engine_run(job, account, base)))
+            return self._parked(Reason.SYSTEM, _UNKNOWN_S, account), Making(job, None)
+
+        async def act() -> tuple[Outcome, Making]:
+            making = await place.enter_async_context(self._parts.outputs.making(workflow, job))
+            return making.given or await perform(workflow, self._engine_run(job, account, base)), making
+
+        return await self._holds.perform(job, act())
 
     def _engine_run(self, job: Claimed, account: Account, base: Usage) -> EngineRun:
         parts = self._parts

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from app.domain.clock import Clock
 from app.domain.errors import Disposition, ErrorClass, Failure
-from app.domain.job import Claimed, Reason, Status, Usage
+from app.domain.job import Claimed, Known, Reason, Status, Usage
 from app.engine.outcome import Failed, Outcome, Parked, Succeeded
 from app.jobs.progress import Progress
 from app.store.announce import Moved
@@ -29,12 +29,16 @@ class Settle:
         self._metrics = metrics
         self._clock = clock
 
-    async def outcome(self, job: Claimed, outcome: Outcome, base: Usage, base_cost_nanos: int) -> Moved | None:
+    async def outcome(
+        self, job: Claimed, outcome: Outcome, base: Usage, base_cost_nanos: int, known: Known | None = None
+    ) -> Moved | None:
         """Write how the run ended; None when the job is no longer this worker's.
 
-        `base` is what the job had used before this run, `base_cost_nanos` what this attempt had cost before it.
+        `base` is what the job had used before this run, `base_cost_nanos` what this attempt had cost before it;
+        `known` is the output that it was given in place of its own.
         """
         leave = _leave(job, outcome, base + outcome.usage, base_cost_nanos + outcome.usage.cost_nanos)
+        leave = replace(leave, known=known)
         moved = await self.write(leave)
         if moved is None and not leave.status.terminal:
             # A park is refused when a cancel came first; then the cancel is honoured.

@@ -9,18 +9,42 @@ from typing import Any
 from uuid import UUID
 
 from app.bell.ring import Ring
+from app.bell.wake import Wake
 from app.domain import canonical, ids
 from app.domain.clock import Clock
 from app.domain.crash import crash_here
 from app.domain.errors import FieldError, Problem
+from app.domain.event import DeliveryStatus, EventType
 from app.domain.hours import Hours
-from app.domain.job import NO_USAGE, Job, JobWebhook, NewJob, Reason, Status, TraceContext
+from app.domain.job import (
+    NO_USAGE,
+    CacheMode,
+    Job,
+    JobWebhook,
+    Known,
+    NewJob,
+    Reason,
+    Status,
+    TraceContext,
+    Usage,
+)
 from app.engine.workflow import Workflow
 from app.jobs.backlog import Backlog
 from app.jobs.check import validated
+from app.jobs.export import Export
+from app.jobs.outputs import Find, Outputs
+from app.jobs.recover import tell
 from app.jobs.start import start_of
 from app.store.reads import Reads
-from app.store.submissions import IdempotencyKey, Outcome, Submission, Submissions, Submitted
+from app.store.submissions import (
+    BORN_REVISION,
+    IdempotencyKey,
+    Outcome,
+    Submission,
+    Submissions,
+    Submitted,
+    born,
+)
 from app.telemetry.metrics import Metrics
 
 _LANES = ("interactive", "standard", "bulk")
@@ -34,6 +58,15 @@ class Dedupe:
     key: str | None = None
     within_s: float = _DEDUPE_WITHIN_S
     reject: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CacheWish:
+    """What the client says of known outputs: none older than `max_age_s`, `only` a known one, none at all (`mode`)."""
+
+    mode: CacheMode | None = None
+    max_age_s: float | None = None
+    only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,48 +95,56 @@ class SubmitRequest:
     idempotency: IdempotencyKey | None = None
     off_peak: bool | None = None
     ordering_key: str | None = None
+    cache: CacheWish = CacheWish()
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The job that answers, and how it came to."""
+    """The job that answers, and how it came to; `found` tells of a look for a known output."""
 
     job: Job
     outcome: Outcome
+    found: Find | None = None
 
 
 class Submit:
     """The submit verb."""
 
     def __init__(
-        self, submissions: Submissions, reads: Reads, backlog: Backlog, ring: Ring, clock: Clock,
-        hours: Mapping[str, Hours], metrics: Metrics,
+        self, submissions: Submissions, reads: Reads, backlog: Backlog, outputs: Outputs, ring: Ring, wake: Wake,
+        export: Export, clock: Clock, hours: Mapping[str, Hours], metrics: Metrics,
     ) -> None:  # fmt: skip
         self._submissions = submissions
         self._metrics = metrics
         self._hours = hours
         self._reads = reads
         self._backlog = backlog
+        self._outputs = outputs
         self._ring = ring
+        self._wake = wake
+        self._export = export
         self._clock = clock
 
     async def submit(self, request: SubmitRequest) -> Accepted:
-        """Store the job and ring its lane. Raises Problem, and StoreAway when the outcome is unknown."""
+        """Store the job and ring its lane; with a known output it has ended. Raises Problem, StoreAway when unknown."""
         submission = self._submission(request)
-        repeated = await self._past_the_cap(submission)
+        found = await self.find(request, submission.job)
+        submission = replace(submission, job=_given(submission.job, found.known, request.cache))
+        repeated = await self._past_the_doors(request, submission)
         began = self._clock.monotonic()
         result = repeated or await self._store(submission)
         self._metrics.store_seconds.observe(self._clock.monotonic() - began, "submit")
         self._metrics.submitted.add(submission.job.workflow, submission.job.lane, result.outcome)
         if result.outcome is Outcome.CREATED:
             crash_here("submit.committed")
-            job = submission.job
-            if result.behind:
-                job = replace(job, status=Status.QUEUED, reason=Reason.ORDERING)
-            elif job.status is Status.QUEUED:
-                self._ring.ring(job.lane)
-            return Accepted(_fresh(job), result.outcome)
+            return Accepted(_fresh(self._told(submission.job, result.behind)), result.outcome, found)
         return await self._earlier(request, result)
+
+    async def find(self, request: SubmitRequest, job: NewJob) -> Find:
+        """The output that the job may be given: only one that would start now, and overtakes nobody."""
+        if job.status is not Status.QUEUED or job.ordering_key is not None:
+            return Find(why_not="bypass")
+        return await self._outputs.find(request.workflow, job, max_age_s=request.cache.max_age_s)
 
     async def repeated(self, project_id: UUID, key: IdempotencyKey) -> Accepted | None:
         """The job that a request with this key once made, whatever the doors would say today. Raises Problem."""
@@ -115,9 +156,28 @@ class Submit:
         dedupe = request.dedupe
         return Submission(job, request.idempotency, dedupe.within_s if dedupe else None)
 
-    async def _past_the_cap(self, submission: Submission) -> Submitted | None:
-        """Count the job; a repetition passes a full queue, anything else raises `queue_full`."""
+    def _told(self, job: NewJob, behind: bool) -> NewJob:
+        """As it stands in the record, once those were told whom it concerns."""
+        if job.known is not None:
+            moved = born(job)
+            tell([moved], self._ring, self._wake)
+            self._export.ended([moved])
+        elif behind:
+            return replace(job, status=Status.QUEUED, reason=Reason.ORDERING)
+        elif job.status is Status.QUEUED:
+            self._ring.ring(job.lane)
+        return job
+
+    async def _past_the_doors(self, request: SubmitRequest, submission: Submission) -> Submitted | None:
+        """Count the job. A known output needs no place in the queue; a repetition passes, whatever the doors say.
+
+        Raises Problem `only_if_cached_miss`, `queue_full`.
+        """
+        if submission.job.known is not None:
+            return None
         try:
+            if request.cache.only:
+                raise Problem("only_if_cached_miss", "No output of an equal job is known, and none was to be made.")
             self._backlog.admit(submission.job.project_id)
         except Problem:
             earlier = await self._submissions.earlier(submission)
@@ -128,6 +188,8 @@ class Submit:
 
     async def _store(self, submission: Submission) -> Submitted:
         """Write it; what is unknown counts as created until the next count tells."""
+        if submission.job.known is not None:
+            return await self._submissions.submit(submission)
         created = True
         try:
             result = await self._submissions.submit(submission)
@@ -192,6 +254,17 @@ def new_job(request: SubmitRequest, now: datetime, hours: Mapping[str, Hours]) -
         simulated=request.simulated,
         off_peak=start.off_peak,
         ordering_key=request.ordering_key,
+        cache_mode=request.cache.mode,
+    )
+
+
+def _given(job: NewJob, known: Known | None, wish: CacheWish) -> NewJob:
+    """With a known output it is born succeeded, and kept from now on."""
+    if known is None:
+        # Whatever is known until it starts is too old, or was not asked for.
+        return job if wish.max_age_s is None else replace(job, cache_mode=job.cache_mode or CacheMode.NO_CACHE)
+    return replace(
+        job, status=Status.SUCCEEDED, known=known, expires_at=job.created_at + timedelta(seconds=job.retain_s)
     )
 
 
@@ -224,27 +297,36 @@ def _lowest(*caps: int | None) -> int | None:
 
 def _fresh(job: NewJob) -> Job:
     """The record as a read would give it right after the write."""
+    known = job.known
     return Job(
         **{name: getattr(job, name) for name in _SAME},
         submit_reason=job.reason,
         headed_at=None,
         epoch=0,
-        revision=1,
+        revision=BORN_REVISION if known else 1,
         attempt=1,
         started_at=None,
         claimed_at=None,
-        ended_at=None,
+        ended_at=job.created_at if known else None,
         progress_percent=None,
         progress_step=None,
         error=None,
         disposition=None,
         degraded=[],
-        usage=NO_USAGE,
+        usage=Usage(saved_nanos=known.saved_nanos) if known else NO_USAGE,
         attempts=(),
-        output=None,
-        webhook_delivery=None,
+        output=known.output if known else None,
+        webhook_delivery=_delivery(job),
         cancel_requested=False,
+        source_job_id=known.source_job_id if known else None,
+        source_age_s=known.age_s if known else None,
     )
+
+
+def _delivery(job: NewJob) -> str | None:
+    """A callback that wants to hear of a success is due at once where the job is born with one."""
+    wanted = job.known is not None and job.webhook is not None and EventType.JOB_SUCCEEDED in job.webhook.events
+    return DeliveryStatus.PENDING if wanted else None
 
 
 _SAME = (

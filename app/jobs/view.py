@@ -40,7 +40,7 @@ def job_view(job: Job, base_url: str = "") -> dict[str, Any]:
         "attempt": job.attempt,
         "attempts": [_attempt(attempt) for attempt in job.attempts],
         "usage": usage_view(job.usage),
-        "cache": {"hit": False},
+        "cache": cache_view(job),
         "webhook_delivery": job.webhook_delivery,
         "test": job.test_mode,
         "simulated": job.simulated,
@@ -115,6 +115,18 @@ def usage_view(usage: Usage) -> dict[str, Any]:
         "calls": usage.calls,
         "cost_usd": money.show(usage.cost_nanos),
         "saved_usd": money.show(usage.saved_nanos),
+    }
+
+
+def cache_view(job: Job) -> dict[str, Any]:
+    """Whether its output is that of an equal job, of which, how old it was, and what that saved."""
+    if job.source_job_id is None:
+        return {"hit": False, "source_job_id": None, "age_s": None, "saved_usd": None}
+    return {
+        "hit": True,
+        "source_job_id": ids.show("job", job.source_job_id),
+        "age_s": round(job.source_age_s or 0.0, 3),
+        "saved_usd": money.show(job.usage.saved_nanos),
     }
 
 

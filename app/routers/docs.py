@@ -58,6 +58,12 @@ HEADERS: dict[str, Header] = {
         {"type": "string", "minLength": 1, "maxLength": 257},
     ),
     "Prefer": Header("`wait=N` holds the answer up to N seconds; `respond-async` does not (RFC 7240).", "wait=30"),
+    "Cache-Control": Header(
+        "Of a workflow that caches its outputs: `no-store` takes and keeps none, `no-cache` takes none, `max-age=N` "
+        "none older than N seconds; `only-if-cached` starts nothing, 504 where none is known. `Cache-Status` tells "
+        "what came of it (RFC 9111, RFC 9211).",
+        "max-age=3600",
+    ),
     "If-Match": Header("The ETag of the job as you know it; 412 when it has moved.", '"r7"'),
     "If-None-Match": Header("The ETag you know; 304 while it is still true.", '"r7"'),
     "Last-Event-ID": Header("The last event you have: only those behind it come.", samples.JOB_EVENT["id"]),
@@ -81,6 +87,7 @@ TAGS = {
     "workflows": "What can be submitted.",
     "dead letters": "What failed, by cause, and its replay.",
     "operations": "Acts upon many jobs, and who did them.",
+    "cache": "Answers and outputs that are known.",
     "health": "Whether the service works.",
     "webhooks": "What we send: Standard Webhooks, signed.",
 }
@@ -92,16 +99,16 @@ OPERATIONS: dict[str, Operation] = {
                 "`validate_only`: what a submit would meet. `Accept: text/event-stream`: the job's events, to its end",
                 "DryRun", samples.DRY_RUN, samples.STREAM,
             ),
-            201: Told("Ended within the wait", "Job", samples.JOB),
+            201: Told("Ended within the wait, or its output was known", "Job", samples.JOB),
             202: Told("Accepted", "Job", samples.QUEUED),
         },
         (
             "invalid_header", "invalid_cursor", "max_cost_too_low", "workflow_not_allowed", "not_found",
             "not_streamable", "duplicate_job", "result_expired", "idempotency_key_reused", "webhook_url_forbidden",
-            "queue_full",
+            "queue_full", "only_if_cached_miss",
         ),
         ("Submit", samples.SUBMIT),
-        ("Idempotency-Key", "Prefer", "Last-Event-ID", "traceparent"),
+        ("Idempotency-Key", "Prefer", "Cache-Control", "Last-Event-ID", "traceparent"),
         linked=True,
     ),
     "jobs.list": Operation(
@@ -169,6 +176,9 @@ OPERATIONS: dict[str, Operation] = {
     "audit.list": Operation(
         {200: Told("A page", "AuditPage", many_samples.AUDIT_PAGE)},
         ("invalid_cursor", "not_found", "input_invalid", "unknown_field"),
+    ),
+    "cache.invalidate": Operation(
+        {200: Told("Dropped", "Invalidation", many_samples.INVALIDATION)}, body=("Invalidate", {"tags": ["reviews"]})
     ),
     "ops.status": Operation({200: Told("The service", "ServiceState", samples.STATUS)}),
     "ops.metrics": Operation({200: Told("The service", "Metrics", samples.METRICS, "text/plain")}),

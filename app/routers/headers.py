@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from fastapi import Request
 
 from app.domain.errors import Problem
+from app.domain.job import CacheMode
+from app.jobs.submit import CacheWish
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _SECONDS = re.compile(r"[0-9]+")
@@ -44,6 +46,19 @@ def wish_of(request: Request, most_s: float) -> Wish:
     wait = wishes.get("wait", "")
     seconds = min(float(wait[:9]), most_s) if _SECONDS.fullmatch(wait) else None
     return Wish(seconds, "respond-async" in wishes)
+
+
+def cache_wish(request: Request) -> CacheWish:
+    """`Cache-Control` of a submit; of what is malformed or unknown nothing is taken (RFC 9111, 5.2)."""
+    words: dict[str, str] = {}
+    for header in request.headers.getlist("cache-control"):
+        for part in header.split(","):
+            name, _, value = part.partition("=")
+            words.setdefault(name.strip().lower(), value.strip().strip('"'))
+    age = words.get("max-age", "")
+    mode = next((mode for mode in (CacheMode.NO_STORE, CacheMode.NO_CACHE) if mode in words), None)
+    max_age_s = float(age[:9]) if _SECONDS.fullmatch(age) else None
+    return CacheWish(mode, max_age_s, "only-if-cached" in words)
 
 
 def idempotency_key(request: Request) -> str | None:

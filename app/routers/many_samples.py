@@ -60,6 +60,12 @@ AUDIT_ENTRY: dict[str, Any] = {
     "operation_id": _OPERATION,
     "count": 1,
     "job_ids": [_JOB],
+    "tags": [],
     "request": None,
 }
 AUDIT_PAGE: dict[str, Any] = {"data": [AUDIT_ENTRY], "next_cursor": None, "has_more": False}
+INVALIDATION: dict[str, Any] = {
+    "object": "cache_invalidation",
+    "tags": ["reviews"],
+    "at": "2026-01-31T12:00:00.104000Z",
+}

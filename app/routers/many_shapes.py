@@ -68,7 +68,7 @@ class Operation(Answer):
 
 
 class AuditEntry(Answer):
-    """Who did what to how many jobs; `job_ids` where they were asked for."""
+    """Who did what to how many jobs, or to which `tags` of the cache; `job_ids` where they were asked for."""
 
     id: Annotated[str, Field(pattern="^aud_[0-9a-z]{26}$")]
     at: AwareDatetime
@@ -77,6 +77,7 @@ class AuditEntry(Answer):
     operation_id: str | None
     count: int
     job_ids: list[str] | None
+    tags: list[str]
     request: dict[str, Any] | None
 
 
@@ -88,4 +89,12 @@ class AuditPage(Answer):
     has_more: bool
 
 
-ANSWERS: tuple[type[Answer], ...] = (CausePage, Operation, AuditPage)
+class Invalidation(Answer):
+    """What was kept under these tags until `at`, and what was being made then, is given to nobody."""
+
+    object: Literal["cache_invalidation"]
+    tags: list[str]
+    at: AwareDatetime
+
+
+ANSWERS: tuple[type[Answer], ...] = (CausePage, Operation, AuditPage, Invalidation)

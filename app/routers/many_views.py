@@ -61,6 +61,7 @@ def audit_view(entry: AuditEntry, *, jobs: bool) -> dict[str, Any]:
         "operation_id": _shown("op", entry.operation_id),
         "count": entry.count,
         "job_ids": [ids.show("job", job_id) for job_id in entry.job_ids] if jobs else None,
+        "tags": list(entry.tags),
         "request": _asked(entry.replay) if entry.replay else None,
     }
 

@@ -14,11 +14,17 @@ from app.domain.event import WEBHOOK_EVENTS
 from app.engine.catalogue import Catalogue
 from app.routers import docs, many_shapes, samples, service_shapes
 from app.routers.concrete import add_workflow
-from app.routers.schemas import CancelBody, ReplayBody, RetryBody, SubmitBody
+from app.routers.schemas import CancelBody, InvalidateBody, ReplayBody, RetryBody, SubmitBody
 from app.routers.shapes import ANSWERS
 
 _TEMPLATE = "#/components/schemas/{model}"
-_BODIES = {"SubmitBody": "Submit", "RetryBody": "Retry", "CancelBody": "Cancel", "ReplayBody": "Replay"}
+_BODIES = {
+    "SubmitBody": "Submit",
+    "RetryBody": "Retry",
+    "CancelBody": "Cancel",
+    "ReplayBody": "Replay",
+    "InvalidateBody": "Invalidate",
+}
 _METHODS = ("get", "post", "put", "patch", "delete")
 _SECURITY = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "`lw_live_...` or `lw_test_...`"},
@@ -63,7 +69,7 @@ def document(plain: dict[str, Any], catalogue: Catalogue) -> dict[str, Any]:
 
 
 def _schemas() -> dict[str, Any]:
-    bodies = [(shape, "validation") for shape in (SubmitBody, RetryBody, CancelBody, ReplayBody)]
+    bodies = [(shape, "validation") for shape in (SubmitBody, RetryBody, CancelBody, ReplayBody, InvalidateBody)]
     answers = [(shape, "serialization") for shape in (*ANSWERS, *service_shapes.ANSWERS, *many_shapes.ANSWERS)]
     _, found = models_json_schema([*bodies, *answers], by_alias=True, ref_template=_TEMPLATE)  # type: ignore[list-item]
     schemas = {_BODIES.get(name, name): schema for name, schema in found["$defs"].items()}

@@ -44,7 +44,7 @@ SUMMARY: dict[str, Any] = {
     "attempt": 1,
     "attempts": [ATTEMPT],
     "usage": USAGE,
-    "cache": {"hit": False},
+    "cache": {"hit": False, "source_job_id": None, "age_s": None, "saved_usd": None},
     "webhook_delivery": None,
     "test": False,
     "simulated": False,

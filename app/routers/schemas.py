@@ -162,6 +162,12 @@ class ReplayBody(Body):
     dry_run: Annotated[bool, Field(strict=True, description="Answer what would be replayed; do nothing.")] = False
 
 
+class InvalidateBody(Body):
+    """What to drop: all that was kept under one of these tags."""
+
+    tags: Annotated[list[Tag], Field(min_length=1, max_length=100)]
+
+
 class AuditQuery(Body):
     """Which entries of the audit."""
 

@@ -86,9 +86,12 @@ class Progress(Answer):
 
 
 class CacheUse(Answer):
-    """Whether the answer came from the cache."""
+    """Whether the output is that of an equal job: of which, how old it was when it was given, and what that saved."""
 
     hit: bool
+    source_job_id: str | None
+    age_s: float | None
+    saved_usd: Dollars | None
 
 
 class TraceLink(Answer):

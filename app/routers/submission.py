@@ -18,7 +18,7 @@ from app.jobs.hook import job_webhook
 from app.jobs.submit import Accepted, Dedupe, SubmitRequest, new_job
 from app.routers.deps import field_problem
 from app.routers.events import place_of
-from app.routers.headers import idempotency_key, last_event_id, wish_of
+from app.routers.headers import cache_wish, idempotency_key, last_event_id, wish_of
 from app.routers.reply import ClientLeft, job_answer, json_answer, kept, location, unless_left
 from app.routers.schemas import SubmitBody, WebhookBody
 from app.routers.sse import EventStream
@@ -61,7 +61,7 @@ async def answer(
         except ClientLeft:
             await _left_behind(request, runtime, accepted, policy)
             return Response(status_code=202)
-    headers = {**wish.applied, **_repetition(accepted), **sunset_headers(workflow)}
+    headers = {**wish.applied, **_repetition(accepted), **_cache_status(accepted), **sunset_headers(workflow)}
     return await job_answer(runtime, job, 201 if job.status.terminal else 202, headers, located=True)
 
 
@@ -74,7 +74,8 @@ async def stream(
         await _left_behind(request, runtime, accepted, policy)
         return Response(status_code=202)
     after = await place_of(runtime, job.project_id, job.id, known)
-    headers = {"Location": location(runtime, job), **_repetition(accepted), **sunset_headers(workflow)}
+    told = {**_repetition(accepted), **_cache_status(accepted)}
+    headers = {"Location": location(runtime, job), **told, **sunset_headers(workflow)}
     left = partial(_left_behind, request, runtime, accepted, policy or "continue")
     return EventStream(runtime.watch.follow(job.project_id, job.id, after, resumed=known is not None), headers, left)
 
@@ -82,24 +83,26 @@ async def stream(
 async def dry_run(request: Request, runtime: Runtime, key: ApiKey, workflow: Workflow[Any, Any], raw: Any) -> Response:
     """What a submit would meet; spends nothing."""
     errors: list[dict[str, str]] = []
-    lane = workflow.lane
+    lane, hit = workflow.lane, False
     try:
         body = parse(SubmitBody, raw)
         lane = body.lane or lane
-        new_job(await _submit_request(request, runtime, key, workflow, body, raw), runtime.clock.now(), {})
+        wanted = await _submit_request(request, runtime, key, workflow, body, raw)
+        found = await runtime.submit.find(wanted, new_job(wanted, runtime.clock.now(), {}))
+        hit = found.known is not None
     except Problem as refused:
         if not refused.errors:
             raise
         errors = [{"pointer": e.pointer, "code": e.code, "detail": e.detail} for e in refused.errors]
     recent = await runtime.latency.recent(key.project_id, workflow.name)
-    found = {
+    told = {
         "valid": not errors,
         "errors": errors,
         "estimate": estimate(recent),
-        "cache_hit": False,
+        "cache_hit": hit,
         "queue_eta_s": await _queue_eta_s(runtime, lane, recent),
     }
-    return json_answer(found, headers=sunset_headers(workflow))
+    return json_answer(told, headers=sunset_headers(workflow))
 
 
 async def _queue_eta_s(runtime: Runtime, name: str, recent: Recent | None) -> float | None:
@@ -146,6 +149,7 @@ async def _submit_request(
         idempotency=idempotency_of(request, raw),
         off_peak=body.off_peak,
         ordering_key=body.ordering_key,
+        cache=cache_wish(request),
     )
 
 
@@ -190,6 +194,11 @@ def _repetition(accepted: Accepted) -> dict[str, str]:
     if accepted.outcome is Outcome.REPLAYED:
         return {"Idempotent-Replayed": "true"}
     return {"Laneway-Deduplicated": "true"} if accepted.outcome is Outcome.DUPLICATE else {}
+
+
+def _cache_status(accepted: Accepted) -> dict[str, str]:
+    """What the cache of outputs did for a new job (RFC 9211)."""
+    return {"Cache-Status": accepted.found.status} if accepted.found is not None else {}
 
 
 async def _waited(request: Request, runtime: Runtime, job: Job, seconds: float) -> Job:

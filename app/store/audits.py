@@ -15,11 +15,12 @@ from app.store.database import Connection, Database
 # How table operations keeps what was asked for.
 REPLAY: TypeAdapter[Replay] = TypeAdapter(Replay)
 _NOTE = """
-insert into audit (id, project_id, key_id, action, operation_id, count, job_ids) values ($1, $2, $3, $4, $5, $6, $7)
+insert into audit (id, project_id, key_id, action, operation_id, count, job_ids, tags)
+values ($1, $2, $3, $4, $5, $6, $7, $8)
 """
 _PAGE = """
 select a.id, a.at, a.key_id, a.action, a.operation_id, a.count, case when $5 then a.job_ids else '{}' end as job_ids,
-    o.wanted
+    a.tags, o.wanted
 from audit a left join operations o on o.id = a.operation_id
 where a.project_id = $1 and ($2::uuid is null or a.id < $2) and ($3::uuid is null or a.operation_id = $3)
 order by a.id desc limit $4
@@ -36,10 +37,11 @@ class Act:
     operation_id: UUID | None
     count: int
     job_ids: Sequence[UUID] = ()
+    tags: Sequence[str] = ()
 
 
 class Audits:
-    """The door for reading it."""
+    """The door for reading it, and for what is no act of the database's."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -54,13 +56,20 @@ class Audits:
             AuditEntry(
                 row["id"], row["at"], row["key_id"], row["action"], row["operation_id"], row["count"],
                 tuple(row["job_ids"]), REPLAY.validate_json(row["wanted"]) if row["wanted"] else None,
+                tuple(row["tags"]),
             )
             for row in found
         ]  # fmt: skip
+
+    async def write(self, act: Act) -> None:
+        """Note what was done elsewhere."""
+        async with self._database.connection() as connection:
+            await note(connection, act)
 
 
 async def note(connection: Connection, act: Act) -> None:
     """Write it, in the caller's transaction."""
     await connection.execute(
-        _NOTE, ids.uuid7(), act.project_id, act.key_id, act.action, act.operation_id, act.count, list(act.job_ids)
+        _NOTE, ids.uuid7(), act.project_id, act.key_id, act.action, act.operation_id, act.count, list(act.job_ids),
+        list(act.tags),
     )  # fmt: skip

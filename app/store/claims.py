@@ -12,7 +12,7 @@ from app.domain import ids
 from app.domain.clock import SYSTEM_CLOCK
 from app.domain.event import EventType
 from app.domain.hours import Hours
-from app.domain.job import Claimed, Status
+from app.domain.job import CacheMode, Claimed, Status
 from app.store import rows
 from app.store.announce import Moved, RenderBody, announce
 from app.store.coalescer import Coalescer
@@ -47,7 +47,7 @@ with recursive {TURN}, taken as (
 select m.id, m.epoch, m.project_id, m.workflow, m.version, m.lane, m.attempt, m.revision, m.trace_id, m.span_id,
     m.parent_span_id, m.created_at, m.claimed_at, m.finish_by, m.max_cost_nanos, m.test_mode, m.has_webhook,
     m.to_tell, m.due_at, m.input_tokens, m.output_tokens, m.cached_tokens, m.calls, m.cost_nanos, m.saved_nanos,
-    m.attempt_cost_nanos, m.key_id, m.parent_id, p.body, {SUSPECT} as suspect,
+    m.attempt_cost_nanos, m.key_id, m.parent_id, m.simulated, m.cache_mode, p.body, {SUSPECT} as suspect,
     coalesce(cardinality(m.deaths), 0) as deaths, m.own_time, m.cost, {LANE_TIME} as lane_time,
     {CONTESTED} as contested, {ENDED_AT} as ended_at
 from mine m join payloads p on p.id = m.input_id
@@ -193,4 +193,6 @@ def _claimed(row: asyncpg.Record) -> Claimed:
         has_webhook=row["has_webhook"],
         deaths=row["deaths"],
         parent_id=row["parent_id"],
+        simulated=row["simulated"],
+        cache_mode=CacheMode(row["cache_mode"]) if row["cache_mode"] else None,
     )

@@ -11,11 +11,12 @@ from app.domain import canonical, ids
 from app.domain.clock import SYSTEM_CLOCK
 from app.domain.errors import Disposition, Failure
 from app.domain.event import EventType
-from app.domain.job import NO_USAGE, Claimed, Reason, Said, Status, Usage, Verb, allowed
+from app.domain.job import NO_USAGE, Claimed, Known, Reason, Said, Status, Usage, Verb, allowed
 from app.store import families, rows
 from app.store.announce import Moved, RenderBody, announce
 from app.store.coalescer import Coalescer
 from app.store.database import Connection, Database
+from app.store.savings import book_savings
 
 END_EVENT = {
     Status.SUCCEEDED: EventType.JOB_SUCCEEDED,
@@ -44,6 +45,7 @@ class Leave:
     attempt_cost_nanos: int = 0
     charged: bool = False
     said: Said | None = None
+    known: Known | None = None
 
     @property
     def owner(self) -> tuple[UUID, int]:
@@ -78,11 +80,11 @@ with given as (
         $1::uuid[], $2::int[], $3::text[], $4::text[], $5::timestamptz[], $6::uuid[], $7::bytea[], $8::text[],
         $9::text[], $10::text[], $11::text[], $12::text[], $13::bytea[], $14::bigint[], $15::bigint[], $16::bigint[],
         $17::int[], $18::bigint[], $19::bigint[], $20::bigint[], $21::bool[], $22::smallint[], $23::text[],
-        $24::uuid[], $25::text[]
+        $24::uuid[], $25::text[], $26::uuid[], $27::real[]
     ) as g (
         id, epoch, status, reason, due_at, output_id, output, error_class, error_code, error_detail, error_step,
         disposition, degraded, input_tokens, output_tokens, cached_tokens, calls, cost_nanos, saved_nanos,
-        attempt_cost_nanos, charged, percent, doing, event_id, event
+        attempt_cost_nanos, charged, percent, doing, event_id, event, source_job_id, source_age_s
     )
 ), owned as (
     select j.id, j.epoch from jobs j join given g on g.id = j.id and g.epoch = j.epoch
@@ -107,7 +109,8 @@ with given as (
         error_code = g.error_code, error_detail = g.error_detail, error_step = g.error_step,
         disposition = g.disposition, degraded = g.degraded, input_tokens = g.input_tokens,
         output_tokens = g.output_tokens, cached_tokens = g.cached_tokens, calls = g.calls, cost_nanos = g.cost_nanos,
-        saved_nanos = g.saved_nanos, attempt = j.attempt + g.charged::int,
+        saved_nanos = g.saved_nanos, source_job_id = g.source_job_id, source_age_s = g.source_age_s,
+        attempt = j.attempt + g.charged::int,
         attempt_cost_nanos = case when g.charged then 0 else g.attempt_cost_nanos end,
         claimed_at = case when g.charged then null else j.claimed_at end,
         cancel_requested = false, progress_percent = coalesce(g.percent, j.progress_percent),
@@ -152,7 +155,9 @@ class Leaves:
         first: dict[tuple[UUID, int], Leave] = {}
         for leave in batch:
             first.setdefault(leave.owner, leave)
-        if any(leave.job.parent_id or leave.concerns_children or leave.job.has_webhook for leave in batch):
+        if any(
+            leave.job.parent_id or leave.concerns_children or leave.job.has_webhook or leave.known for leave in batch
+        ):
             moved = await self._write_with_others(list(first.values()))
         else:
             async with self._database.connection() as connection:
@@ -171,6 +176,8 @@ class Leaves:
                 moved = dict(zip(moved, await families.moved(connection, list(moved.values())), strict=True))
             hooked = [move for move in moved.values() if move.has_webhook]
             await announce(connection, hooked, SYSTEM_CLOCK.now(), self._render)
+            known = [(leave.job, leave.known.saved_nanos) for leave in batch if leave.known and leave.owner in moved]
+            await book_savings(connection, known)
         return moved
 
     async def _write(self, connection: Connection, batch: Sequence[Leave]) -> dict[tuple[UUID, int], Moved]:
@@ -219,4 +226,6 @@ def _columns(leave: Leave) -> tuple[object, ...]:
         rows.text(leave.said[1]) if leave.said else None,
         ids.uuid7() if leave.event else None,
         str(leave.event) if leave.event else None,
+        leave.known.source_job_id if leave.known else None,
+        leave.known.age_s if leave.known else None,
     )

@@ -22,13 +22,13 @@ JOB_COLUMNS = """
     j.progress_step, j.error_class, j.error_code, j.error_detail, j.error_step, j.disposition, j.degraded,
     j.input_tokens, j.output_tokens, j.cached_tokens, j.calls, j.cost_nanos, j.saved_nanos, j.attempt_cost_nanos,
     j.trace_id, j.span_id, j.parent_span_id, j.tags, j.metadata, j.cancel_requested, j.content_hash, j.test_mode,
-    j.simulated, j.has_webhook, j.ordering_key, j.submit_reason, j.headed_at
+    j.simulated, j.has_webhook, j.ordering_key, j.submit_reason, j.headed_at, j.source_job_id, j.source_age_s
 """
 _PLAIN = (
     "id", "project_id", "workflow", "version", "lane", "priority", "epoch", "revision", "attempt", "due_at",
     "created_at", "started_at", "claimed_at", "ended_at", "expires_at", "finish_by", "progress_percent",
     "progress_step", "cancel_requested", "content_hash", "test_mode", "simulated", "ordering_key",
-    "submit_reason", "headed_at",
+    "submit_reason", "headed_at", "source_job_id", "source_age_s",
 )  # fmt: skip
 
 

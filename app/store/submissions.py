@@ -8,10 +8,13 @@ from enum import StrEnum
 from uuid import UUID
 
 from app.domain import ids
-from app.domain.job import NewJob
+from app.domain.event import EventType
+from app.domain.job import NewJob, Status
 from app.store import rows
+from app.store.announce import Moved, RenderBody, announce
 from app.store.coalescer import Coalescer
 from app.store.database import Connection, Database
+from app.store.savings import book_savings
 
 
 class Outcome(StrEnum):
@@ -81,15 +84,17 @@ with new as (
         $10::timestamptz[], $11::timestamptz[], $12::timestamptz[], $13::real[], $14::real[], $15::real[],
         $16::timestamptz[], $17::timestamptz[], $18::uuid[], $19::bytea[], $20::bytea[], $21::bigint[], $22::text[],
         $23::text[], $24::text[], $25::text[], $26::text[], $27::text[], $28::bool[], $29::bool[], $30::bool[],
-        $31::uuid[], $32::bool[], $33::text[]
+        $31::uuid[], $32::bool[], $33::text[], $34::text[], $35::uuid[], $36::bytea[], $37::uuid[], $38::real[],
+        $39::bigint[]
     ) as n (
         id, project_id, key_id, workflow, version, lane, priority, status, reason, due_at, created_at, expires_at,
         retain_s, start_within_s, finish_within_s, finish_by, expire_by, input_id, body, content_hash, max_cost_nanos,
         trace_id, span_id, parent_span_id, on_disconnect, tags, metadata, has_webhook, test_mode, simulated, event_id,
-        off_peak, ordering_key
+        off_peak, ordering_key, cache_mode, output_id, output, source_job_id, source_age_s, saved_nanos
     )
 ), stored as (
-    insert into payloads (id, job_id, body) select input_id, id, body from new
+    insert into payloads (id, job_id, body)
+    select input_id, id, body from new union all select output_id, id, output from new where output_id is not null
 ), told as (
     insert into events (id, project_id, job_id, type, at, revision)
     select event_id, project_id, id, 'job.submitted', created_at, 1 from new
@@ -98,13 +103,14 @@ insert into jobs (
     id, project_id, key_id, workflow, version, lane, priority, status, reason, due_at, created_at, expires_at,
     retain_s, start_within_s, finish_within_s, finish_by, expire_by, input_id, content_hash, max_cost_nanos,
     trace_id, span_id, parent_span_id, on_disconnect, tags, metadata, has_webhook, test_mode, simulated, off_peak,
-    ordering_key, submit_reason
+    ordering_key, submit_reason, cache_mode, output_id, source_job_id, source_age_s, saved_nanos, ended_at, revision
 )
 select id, project_id, key_id, workflow, version, lane, priority, status, reason,
     case when status = 'queued' then least(due_at, clock_timestamp()) else due_at end, created_at, expires_at,
     retain_s, start_within_s, finish_within_s, finish_by, expire_by, input_id, content_hash, max_cost_nanos,
     trace_id, span_id, parent_span_id, on_disconnect, tags::jsonb, metadata::jsonb, has_webhook, test_mode, simulated,
-    off_peak, ordering_key, reason
+    off_peak, ordering_key, reason, cache_mode, output_id, source_job_id, source_age_s, saved_nanos,
+    case when output_id is not null then created_at end, case when output_id is not null then 2 else 1 end
 from new
 """
 # In one order, so that two flushes cannot deadlock; the trigger ordering_join then finds its locks taken.
@@ -114,14 +120,17 @@ select pg_advisory_xact_lock(number) from (
 ) locks
 """
 _BEHIND = "select id from jobs where id = any($1::uuid[]) and reason = 'ordering'"
+# A job that is born with its output is submitted and has ended.
+BORN_REVISION = 2
 _HOOKS = "insert into job_webhooks (job_id, url, events, secret) values ($1, $2, $3, $4)"
 
 
 class Submissions:
     """The submit door of the store."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, render: RenderBody) -> None:
         self._database = database
+        self._render = render
         self._coalesce: Coalescer[Submission, Submitted] = Coalescer(self._flush)
 
     async def submit(self, submission: Submission) -> Submitted:
@@ -146,7 +155,7 @@ class Submissions:
 
     async def _flush(self, batch: Sequence[Submission]) -> list[Submitted]:
         results: dict[UUID, Submitted] = {}
-        plain = not any(s.idempotency or s.dedupe_within_s or s.job.ordering_key or s.job.webhook for s in batch)
+        plain = not any(map(_concerns_others, batch))
         # One statement is a transaction by itself, without the two round trips around it.
         scope = self._database.connection() if plain else self._database.transaction()
         async with scope as connection:
@@ -154,7 +163,28 @@ class Submissions:
             await _settle_equals(connection, [s for s in batch if s.job.id not in results], results)
             new = [s.job for s in batch if s.job.id not in results]
             behind = await _insert(connection, new) if new else set()
+            await self._tell_born(connection, [job for job in new if job.known is not None])
         return [results.get(s.job.id) or Submitted(s.job.id, Outcome.CREATED, s.job.id in behind) for s in batch]
+
+    async def _tell_born(self, connection: Connection, jobs: Sequence[NewJob]) -> None:
+        """Jobs that are born with their output have ended: event and webhooks, and what was saved."""
+        if jobs:
+            await announce(connection, [born(job) for job in jobs], jobs[-1].created_at, self._render)
+            await book_savings(connection, [(job, job.known.saved_nanos) for job in jobs if job.known])
+
+
+def born(job: NewJob) -> Moved:
+    """What whoever waits for ends is told of a job that was born with its output."""
+    return Moved(
+        job.id, job.project_id, Status.SUCCEEDED, BORN_REVISION, job.lane, job.webhook is not None,
+        EventType.JOB_SUCCEEDED, workflow=job.workflow,
+    )  # fmt: skip
+
+
+def _concerns_others(submission: Submission) -> bool:
+    """Whether it takes more than the one statement."""
+    job = submission.job
+    return bool(submission.idempotency or submission.dedupe_within_s or job.ordering_key or job.webhook or job.known)
 
 
 async def _settle_keys(connection: Connection, batch: Sequence[Submission], results: dict[UUID, Submitted]) -> None:
@@ -269,4 +299,10 @@ def _columns(job: NewJob) -> tuple[object, ...]:
         ids.uuid7(),
         job.off_peak,
         job.ordering_key,
+        str(job.cache_mode) if job.cache_mode else None,
+        ids.uuid7() if job.known else None,
+        job.known.output if job.known else None,
+        job.known.source_job_id if job.known else None,
+        job.known.age_s if job.known else None,
+        job.known.saved_nanos if job.known else 0,
     )

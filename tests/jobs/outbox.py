@@ -34,7 +34,7 @@ class Due:
 async def due(database: Database, url: str, *, output: bytes = b'{"ok":true}') -> Due:
     """Submit a job with a callback and let it succeed; its webhook stands in the outbox, in the same transaction."""
     job = _new_job(url)
-    await Submissions(database).submit(Submission(job))
+    await Submissions(database, _render).submit(Submission(job))
     async with database.transaction() as connection:
         output_id = ids.uuid7()
         await connection.execute(

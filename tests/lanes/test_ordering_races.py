@@ -9,7 +9,7 @@ from itertools import pairwise
 from app.domain.job import Status
 from app.store.submissions import Submission, Submissions
 from tests.lanes.turns import Turns, Worker
-from tests.store.parts import PROJECT, new_job
+from tests.store.parts import PROJECT, new_job, render
 
 _RUNS = """
 select id, ordering_key, ordering_place, status, started_at, ended_at from jobs where lane = $1
@@ -41,7 +41,7 @@ async def _work(worker: Worker, draw: random.Random, turns: Turns, fed: asyncio.
 
 async def _feed(turns: Turns, draw: random.Random, keys: int, count: int) -> None:
     """An API process: its own flushes, several keys in each, now and then a cancel."""
-    submissions = Submissions(turns.database)
+    submissions = Submissions(turns.database, render)
     for _ in range(count):
         jobs = [
             new_job(turns.lane, ordering_key=f"{turns.key}-{draw.randrange(keys)}") for _ in range(draw.randrange(1, 5))
@@ -71,7 +71,7 @@ async def test_short_lines_that_fill_and_empty_at_once(turns: Turns) -> None:
 
 
 async def test_a_hundred_submits_at_once_run_one_after_the_other_in_their_order(turns: Turns) -> None:
-    processes = [Submissions(turns.database) for _ in range(4)]
+    processes = [Submissions(turns.database, render) for _ in range(4)]
     jobs = [new_job(turns.lane, ordering_key=turns.key) for _ in range(100)]
     await asyncio.gather(*(processes[n % 4].submit(Submission(job)) for n, job in enumerate(jobs)))
     fed = asyncio.Event()

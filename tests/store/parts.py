@@ -43,7 +43,7 @@ class Store:
     def __init__(self, database: Database) -> None:
         self.database = database
         self.controls = Controls(database, render)
-        self.submissions = Submissions(database)
+        self.submissions = Submissions(database, render)
 
     def worker(self, off_peak: Mapping[str, Hours] | None = None) -> Worker:
         """A new worker, and the lanes' off-peak hours that it knows."""

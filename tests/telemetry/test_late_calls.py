@@ -18,6 +18,7 @@ from app.store.reads import Reads
 from app.store.steps import Steps
 from app.store.submissions import Submission, Submissions
 from tests.stack import Stack
+from tests.store.parts import render
 
 PROJECT = ids.uuid7()
 # Nobody serves it here.
@@ -78,7 +79,7 @@ async def test_late_calls_are_booked_counted_and_shown(stack: Stack) -> None:
 
 async def late_calls(database: Database) -> None:
     wanted = new_job()
-    await Submissions(database).submit(Submission(wanted))
+    await Submissions(database, render).submit(Submission(wanted))
     job = await Claims(database, ids.uuid7(), lambda event, job: b"").claim(LANE)
     assert job is not None and job.id == wanted.id
     place = StepPlace("classify", "k", step_span_id(job.id, 1, "classify", "k"))
