@@ -258,8 +258,9 @@ def _runtime(
         outputs=outputs,
         invalidation=Invalidation(cache, Audits(database), clock),
         submit=Submit(
-            Submissions(database, render), reads, backlog, outputs, ring, wake, export, clock, hours, metrics
-        ),
+            Submissions(database, render), reads, backlog, outputs, ring, wake, export, clock, hours, metrics,
+            money.budgets,
+        ),  # fmt: skip
         wait=Wait(reads, wake, clock),
         events=events,
         watch=Watch(WatchParts(events, reads, wake, clock, base_url), settings.http.heartbeat_s),
@@ -319,7 +320,7 @@ async def open_worker(runtime: Runtime) -> AsyncIterator[WorkerRuntime]:
             allow_private=settings.webhooks.allow_private, timeout_s=settings.webhooks.timeout_s, clock=clock
         )
         stack.push_async_callback(sender.aclose)
-        limiter = Limiter(runtime.redis, clock)
+        limiter = Limiter(runtime.redis, clock, unnamed_wait_s=settings.gateway.rate_limit_wait_s)
         stack.push_async_callback(limiter.close)
         lengths = Lengths()
 

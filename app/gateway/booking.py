@@ -70,9 +70,14 @@ def answer_bytes(answer: WireAnswer) -> bytes:
     return canonical.dump({"text": answer.text, "finish_reason": answer.finish_reason})
 
 
+def input_tokens(request: bytes) -> int:
+    """The tokens of a question, before anybody has counted them."""
+    return len(request) // _BYTES_PER_TOKEN + 1
+
+
 def estimated(request: bytes, answer: bytes) -> TokenUsage:
     """Tokens of an answer that came without a count: never free, and never called known."""
-    return TokenUsage(len(request) // _BYTES_PER_TOKEN + 1, len(answer) // _BYTES_PER_TOKEN + 1)
+    return TokenUsage(input_tokens(request), len(answer) // _BYTES_PER_TOKEN + 1)
 
 
 def call_record(sent: Sent, ended: Ended) -> Call:

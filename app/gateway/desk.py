@@ -1,27 +1,28 @@
-"""The shared side of the limiter: leases in Redis by three scripts, with a switch for when Redis is away."""
+"""The shared side of the limiter: one script for each turn of a pool's line, with a switch for when Redis is away."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from hashlib import sha1
-from importlib.resources import files
 from typing import Any
 
+import orjson
 from redis.asyncio import Redis
-from redis.asyncio.client import Pipeline
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import RedisError
 
 from app.domain import ids
 from app.domain.clock import Clock
+from app.gateway.holding import Ended
 from app.gateway.pool import Lease, Pool
+from app.gateway.scripts import TURN, rings
+from app.gateway.waiter import Waiter
 from app.telemetry.logs import log
 
 # Bounds each round trip whatever the Redis client's own timeouts and retries are.
 ROUND_TRIP_S = 2.0
-# A process that waits for a slot asks again every 10 to 50 ms; one that is silent for this long waits no more.
-WAITING_FRESH_MS = 500
+# Most grants of one turn; what is left goes out in the next one, at once.
+MOST_GRANTS = 128
 _PROBE_S = (0.1, 2.0)
 _FAILURES = (RedisError, OSError, TimeoutError)
 _log = log("gateway")
@@ -29,21 +30,30 @@ _log = log("gateway")
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What this process tells and asks about one pool in one round trip."""
+    """What this process tells one pool in one turn. `whole`: everything it has (1), since Redis has lost it (2)."""
 
     pool: Pool
-    adopt: Sequence[Lease]
-    free: Sequence[str]
-    pause_ms: int
-    want: Sequence[Lease]
+    whole: int
+    beat: bool
+    held: Sequence[Lease]
+    ended: Sequence[Ended]
+    left: Sequence[Waiter]
+    joined: Sequence[Waiter]
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The first `granted` of the leases wanted are held now; `paused_s` > 0: the pool rests for that long."""
+    """`grants` are leases of this process and their marks. The next ones may come in `wait_s` (None: after a settle).
 
-    granted: int
-    paused_s: float = 0.0
+    `unknown`: nothing was taken in, the whole must be told. `keeper`: this process is the one to come then.
+    """
+
+    unknown: bool
+    wait_s: float | None = None
+    reason: str = ""
+    keeper: bool = False
+    snapshot: bytes = b""
+    grants: Sequence[tuple[str, bytes]] = ()
 
 
 class Desk:
@@ -54,17 +64,21 @@ class Desk:
         self._clock = clock
         self._prefix = prefix
         self._probe: asyncio.Task[None] | None = None
+        self._number = 0
         self.process = ids.secret_base62(10)
         self.away = False
-        # Rises at each return, so that a line sees that its leases are to be entered again.
-        self.returns = 0
         self.on_return: Callable[[], None] = lambda: None
 
-    async def exchange(self, ask: Ask) -> Verdict | None:
+    def lease_id(self) -> str:
+        """A new one of this process."""
+        self._number += 1
+        return f"{self.process}:{self._number}"
+
+    async def exchange(self, ask: Ask, now_s: float) -> Verdict | None:
         """The verdict of Redis; None when Redis failed, and then nobody knows whether it took the ask."""
         try:
             async with asyncio.timeout(ROUND_TRIP_S):
-                return await self._send(ask)
+                return _verdict(await TURN.run(self._redis, self._prefix, ask.pool.name, self._arguments(ask, now_s)))
         except _FAILURES as error:
             self._leave(error)
             return None
@@ -75,33 +89,21 @@ class Desk:
             self._probe.cancel()
             await asyncio.gather(self._probe, return_exceptions=True)
 
-    async def _send(self, ask: Ask) -> Verdict:
-        steps = _steps(ask, self.process, f"{self._prefix}{{{ask.pool.name}}}:")
-        answers = await self._run(steps)
-        if any(isinstance(answer, NoScriptError) for answer in answers):
-            # Each script may run twice on the same lease ids.
-            for script in (_ADMIT, _SETTLE, _ADOPT):
-                await self._redis.script_load(script.text)
-            answers = await self._run(steps)
-        for answer in answers:
-            if isinstance(answer, Exception):
-                raise answer
-        if not ask.want:
-            return Verdict(0)
-        granted, paused_ms = answers[-1]
-        return Verdict(granted, paused_ms / 1000)
-
-    async def _run(self, steps: list[_Step]) -> list[Any]:
-        async with self._redis.pipeline(transaction=False) as pipe:
-            for script, keys, arguments in steps:
-                _evalsha(pipe, script.sha, keys, arguments)
-            return list(await pipe.execute(raise_on_error=False))
+    def _arguments(self, ask: Ask, now_s: float) -> list[str | int | bytes]:
+        held = [part for lease in ask.held for part in (lease.id, lease.expires_ms)]
+        ended = [part for one in ask.ended for part in (one.id, one.mark, one.result)]
+        left = [part for waiter in ask.left for part in waiter.place]
+        joined = [part for waiter in ask.joined for part in _arrival(waiter, now_s)]
+        return [
+            self.process, ask.whole, int(ask.beat), limits_of(ask.pool), MOST_GRANTS, rings(self._prefix),
+            len(ask.held), *held, len(ask.ended), *ended, len(ask.left), *left, len(ask.joined), *joined,
+        ]  # fmt: skip
 
     def _leave(self, error: BaseException) -> None:
         if self.away:
             return
         self.away = True
-        _log.warning("limiter_local", what="redis", error=type(error).__name__)
+        _log.warning("limiter_local", what="redis", error=type(error).__name__, detail=str(error)[:200])
         self._probe = asyncio.create_task(self._come_back())
 
     async def _come_back(self) -> None:
@@ -116,43 +118,33 @@ class Desk:
             except _FAILURES:
                 continue
             self.away = False
-        self.returns += 1
         _log.info("limiter_shared", what="redis")
         self.on_return()
 
 
-@dataclass(frozen=True, slots=True)
-class _Script:
-    text: str
-    sha: str
+def limits_of(pool: Pool) -> bytes:
+    """What the configuration says of the pool's limits, as the rate controller takes it."""
+    found = {
+        "ceiling": pool.max_in_flight,
+        "requests_per_minute": pool.requests_per_minute,
+        "tokens_per_minute": pool.tokens_per_minute,
+        "max_in_flight": pool.at_once,
+    }
+    return orjson.dumps({name: value for name, value in found.items() if value is not None})
 
 
-def _script(name: str) -> _Script:
-    text = files("app.gateway").joinpath(name).read_text(encoding="utf-8")
-    return _Script(text, sha1(text.encode(), usedforsecurity=False).hexdigest())
+def _arrival(waiter: Waiter, now_s: float) -> tuple[int, str, str, str, int, int]:
+    waited_ms = max(0, int((now_s - waiter.since_s) * 1000))
+    return *waiter.place, waiter.lease.id, waiter.wanted.rank, waited_ms
 
 
-_ADMIT, _SETTLE, _ADOPT = _script("admit.lua"), _script("settle.lua"), _script("adopt.lua")
-_Step = tuple[_Script, tuple[str, ...], list[str | int]]
-
-
-def _steps(ask: Ask, process: str, root: str) -> list[_Step]:
-    """The scripts to run, in order; all keys of a pool share a hash tag."""
-    leases, held, waiting, pause = (root + part for part in ("leases", "held", "waiting", "pause"))
-    steps: list[_Step] = []
-    if ask.adopt:
-        steps.append((_ADOPT, (leases, held), [process, *_pairs(ask.adopt)]))
-    if ask.free or ask.pause_ms:
-        steps.append((_SETTLE, (leases, held, pause), [ask.pause_ms, *ask.free]))
-    if ask.want:
-        arguments = [ask.pool.max_in_flight, process, WAITING_FRESH_MS, *_pairs(ask.want)]
-        steps.append((_ADMIT, (leases, held, waiting, pause), arguments))
-    return steps
-
-
-def _pairs(leases: Sequence[Lease]) -> list[str | int]:
-    return [part for lease in leases for part in (lease.id, lease.expires_ms)]
-
-
-def _evalsha(pipe: Pipeline, sha: str, keys: tuple[str, ...], arguments: list[str | int]) -> None:
-    pipe.execute_command("EVALSHA", sha, len(keys), *keys, *arguments)
+def _verdict(answer: list[Any]) -> Verdict:
+    unknown, wait_ms, reason, keeper, snapshot, *granted = answer
+    return Verdict(
+        unknown=bool(unknown),
+        wait_s=None if wait_ms < 0 else wait_ms / 1000,
+        reason=reason.decode(),
+        keeper=bool(keeper),
+        snapshot=snapshot,
+        grants=[(lease_id.decode(), mark) for lease_id, mark in zip(granted[::2], granted[1::2], strict=True)],
+    )

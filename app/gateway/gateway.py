@@ -11,12 +11,14 @@ from app.domain.call import Call
 from app.domain.clock import Clock
 from app.domain.errors import Fault, InputError, MustWait, RateLimited, SystemFault, TransientError
 from app.gateway.account import CANCELED, REFUSED, Account
-from app.gateway.booking import Ended, Sent, call_record, call_span, request_bytes, wait_span
+from app.gateway.booking import Ended, Sent, call_record, call_span, input_tokens, request_bytes, wait_span
 from app.gateway.descent import Descent
 from app.gateway.funds import Funds
 from app.gateway.hearing import Hearing
+from app.gateway.lengths import Lengths
+from app.gateway.lesson import after_answer, after_error
 from app.gateway.limiter import Limiter
-from app.gateway.pool import Permit
+from app.gateway.pool import CallResult, Permit
 from app.gateway.prices import Prices
 from app.gateway.request import ModelAnswer, ModelRequest
 from app.gateway.reservation import Reservation
@@ -28,8 +30,10 @@ from app.telemetry.traces import Tracing, child
 DEFAULT_TIMEOUT_S = 120.0
 # A lease outlives its call by this much, so that it expires only when its holder is dead.
 LEASE_MARGIN_S = 5.0
-# What a 429 may make a pool rest, whatever the provider says.
-_PAUSE_S = (0.05, 3600.0)
+# A provider may name a time, but not any.
+_LONGEST_REST_S = 3600.0
+# The rest of a refused call that was told no time, doubled at each refusal: the pool's own pace decides above that.
+_FIRST_REST_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,8 @@ class Gateway:
         self._tracing = tracing
         self._funds = funds
         self._routes = Routes(settings)
+        # What the pools reserve for answers; money has lengths of its own, by step.
+        self._lengths = Lengths()
 
     def aliases(self) -> frozenset[str] | None:
         """The aliases that workflows may name; None when any is served, by the simulated provider."""
@@ -111,23 +117,19 @@ class Gateway:
 
     async def _ask(self, target: Target, asking: _Asking) -> ModelAnswer:
         """One target, until it gives anything but a 429."""
-        stored = request_bytes(target.model, asking.request)
+        stored, rest_s, refused = request_bytes(target.model, asking.request), 0.0, 0
         while True:
             held = await self._set_aside(target, asking, stored)
             try:
-                permit = await self._limiter.admit(
-                    target.pool,
-                    asking.request.lane,
-                    lease_s=asking.timeout_s + LEASE_MARGIN_S,
-                    max_wait_s=self._limits.max_slot_wait_s,
-                )
+                permit = await self._admit(target, asking, stored, rest_s)
             except BaseException:
                 if self._funds is not None:
                     self._funds.give_back(held)
                 raise
             answer = await self._call(permit, held, target, asking, stored)
-            if answer is not None:
+            if not isinstance(answer, RateLimited):
                 return answer
+            rest_s, refused = _rest_s(answer, refused), refused + 1
 
     async def _set_aside(self, target: Target, asking: _Asking, stored: bytes) -> Reservation:
         """The money for one call, and the id under which it is held."""
@@ -136,48 +138,64 @@ class Gateway:
         ttl_s = asking.timeout_s + LEASE_MARGIN_S + self._limits.max_slot_wait_s
         return await self._funds.set_aside(asking.request, target, stored, ttl_s)
 
+    async def _admit(self, target: Target, asking: _Asking, stored: bytes, rest_s: float) -> Permit:
+        request = asking.request
+        output = request.max_output_tokens
+        return await self._limiter.admit(
+            target.pool,
+            request.lane,
+            lease_s=asking.timeout_s + LEASE_MARGIN_S,
+            max_wait_s=self._limits.max_slot_wait_s,
+            project=request.project_id.hex,
+            input_tokens=input_tokens(stored),
+            output_tokens=self._lengths.expected(_route(request, target), None) if output is None else output,
+            rest_s=rest_s,
+        )
+
     async def _call(
         self, permit: Permit, held: Reservation, target: Target, asking: _Asking, stored: bytes
-    ) -> ModelAnswer | None:
-        """One call under one permit, settled and recorded in every case; None after a 429 that may be repeated."""
+    ) -> ModelAnswer | RateLimited:
+        """One call under one permit, settled and recorded in every case; the fault of a 429 that may be repeated."""
         trace = child(asking.request.trace)
         wire = self._wire(target, asking, trace.traceparent)
         sent = Sent(held, target, trace, permit.waited_s, self._clock.now(), stored)
         try:
-            ended, result = await self._exchange(sent, wire, asking.hearing)
+            ended, result, lesson = await self._exchange(sent, wire, asking.hearing)
         except BaseException:
             self._book(permit, sent, self._account.left(sent, CANCELED, asking.hearing), None, asking)
             raise
-        pause_s = self._pause_s(result) if isinstance(result, RateLimited) else None
-        self._book(permit, sent, ended, pause_s, asking)
+        self._book(permit, sent, ended, lesson, asking)
+        if isinstance(result, ModelAnswer):
+            self._lengths.learn(_route(asking.request, target), ended.usage.output)
         if isinstance(result, RateLimited) and not asking.begun:
-            return None
+            return result
         if isinstance(result, Fault):
             raise result
         return result
 
     async def _exchange(
         self, sent: Sent, wire: WireRequest, hearing: Hearing | None
-    ) -> tuple[Ended, ModelAnswer | Fault]:
-        """How the call ended, and what that means for the caller; only cancellation passes through."""
-        provider = sent.target.provider
+    ) -> tuple[Ended, ModelAnswer | Fault, CallResult | None]:
+        """How the call ended, what that means for the caller and for the pool; only cancellation passes through."""
+        provider, sent_s = sent.target.provider, self._clock.monotonic()
         try:
             client = self._clients[provider]
             answer = await (client.complete(wire) if hearing is None else client.stream(wire, hearing))
         except WireError as error:
             error.fault.__cause__ = error
-            return self._account.failed(sent, error, hearing), error.fault
+            lesson = after_error(error, self._clock.monotonic() - sent_s)
+            return self._account.failed(sent, error, hearing), error.fault, lesson
         except Exception as error:
             fault = SystemFault(f"the client of provider {provider} failed: {type(error).__name__}")
             fault.__cause__ = error
-            return self._account.left(sent, fault.code, hearing), fault
-        ended = self._account.answered(sent, answer)
+            return self._account.left(sent, fault.code, hearing), fault, None
+        ended, lesson = self._account.answered(sent, answer), after_answer(answer, self._clock.monotonic() - sent_s)
         if answer.finish_reason == REFUSED:
-            return ended, InputError(f"provider {provider} refused the content", code=ended.error_code)
-        return ended, ModelAnswer(answer.text, answer.finish_reason)
+            return ended, InputError(f"provider {provider} refused the content", code=ended.error_code), lesson
+        return ended, ModelAnswer(answer.text, answer.finish_reason), lesson
 
-    def _book(self, permit: Permit, sent: Sent, ended: Ended, pause_s: float | None, asking: _Asking) -> None:
-        self._limiter.settle(permit, pause_s)
+    def _book(self, permit: Permit, sent: Sent, ended: Ended, lesson: CallResult | None, asking: _Asking) -> None:
+        self._limiter.settle(permit, lesson)
         if waited := wait_span(sent):
             self._tracing.emit(waited)
         self._tracing.emit(call_span(sent, ended))
@@ -200,7 +218,13 @@ class Gateway:
             idempotency_key=request.idempotency_key,
         )
 
-    def _pause_s(self, fault: RateLimited) -> float:
-        shortest, longest = _PAUSE_S
-        named = self._limits.rate_limit_wait_s if fault.retry_after_s is None else fault.retry_after_s
-        return min(max(named, shortest), longest)
+
+def _route(request: ModelRequest, target: Target) -> tuple[str, ...]:
+    return request.alias, target.provider, target.model
+
+
+def _rest_s(fault: RateLimited, refused: int) -> float:
+    """Seconds for which a refused call rests: what the provider named, else longer at each refusal."""
+    if fault.retry_after_s is not None:
+        return min(fault.retry_after_s, _LONGEST_REST_S)
+    return min(_FIRST_REST_S * 2.0**refused, _LONGEST_REST_S) * ids.jitter(0.75, 1.0)

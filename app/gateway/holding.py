@@ -1,52 +1,82 @@
-"""The leases of one pool that this process holds, and those it has to give back to Redis."""
+"""The leases of one pool that this process holds, and how those ended that Redis has still to hear of."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import islice
 
-from app.gateway.pool import Lease
+import orjson
+
+from app.gateway.pool import CallResult, Lease
+
+# Results that wait for Redis; beyond it the oldest are lost, and their leases expire.
+MOST_ENDED = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A lease that ended: the mark of its grant (empty: Redis granted nothing), the result (empty: nobody knows)."""
+
+    id: str
+    mark: bytes
+    result: bytes
 
 
 class Holding:
-    """Keeps what is held apart from what Redis may know of: a lease granted while Redis is away is not in Redis."""
+    """What is in use, and what has ended."""
 
     def __init__(self) -> None:
-        self._expires_s: dict[str, float] = {}
-        self._shared: set[str] = set()
-        self._freed: dict[str, None] = {}
+        self._held: dict[str, tuple[float, bytes]] = {}
+        self._ended: dict[str, Ended] = {}
 
     def __len__(self) -> int:
-        return len(self._expires_s)
+        return len(self._held)
+
+    def __contains__(self, lease_id: str) -> bool:
+        return lease_id in self._held
 
     @property
-    def to_give_back(self) -> bool:
+    def to_tell(self) -> bool:
         """Whether Redis has still to hear of a lease that ended."""
-        return bool(self._freed)
+        return bool(self._ended)
 
-    def take(self, lease: Lease, now_s: float) -> None:
+    def take(self, lease: Lease, mark: bytes, now_s: float) -> None:
         """The lease is in use from now on."""
-        self._expires_s[lease.id] = now_s + lease.expires_ms / 1000
+        self._held[lease.id] = (now_s + lease.expires_ms / 1000, mark)
 
-    def give_back(self, lease_id: str) -> None:
+    def end(self, lease_id: str, result: CallResult | None) -> None:
         """The lease is in use no more, if it ever was."""
-        self._expires_s.pop(lease_id, None)
-        if lease_id in self._shared:
-            self._shared.discard(lease_id)
-            self._freed[lease_id] = None
+        _, mark = self._held.pop(lease_id, (0.0, b""))
+        if lease_id in self._ended:
+            return
+        self._ended[lease_id] = Ended(lease_id, mark, b"" if result is None else as_json(result))
+        if len(self._ended) > MOST_ENDED:
+            del self._ended[next(iter(self._ended))]
 
-    def mark_shared(self, leases: Iterable[Lease]) -> None:
-        """Redis knows of these, or may."""
-        self._shared.update(lease.id for lease in leases)
+    def ended(self, most: int) -> list[Ended]:
+        """Those that Redis has still to hear of, the oldest first; `told` says that it has."""
+        return list(islice(self._ended.values(), most))
 
-    def freed(self, limit: int) -> list[str]:
-        """Leases to give back to Redis, the oldest first."""
-        return [lease_id for lease_id, _ in zip(self._freed, range(limit), strict=False)]
-
-    def told(self, freed: Iterable[str]) -> None:
-        """Redis has heard that these ended."""
-        for lease_id in freed:
-            self._freed.pop(lease_id, None)
+    def told(self, ended: Iterable[Ended]) -> None:
+        """Redis has heard of these."""
+        for one in ended:
+            self._ended.pop(one.id, None)
 
     def all(self, now_s: float) -> list[Lease]:
         """Everything in use, each with the lifetime that is left."""
-        return [Lease(name, max(1, int((expires_s - now_s) * 1000))) for name, expires_s in self._expires_s.items()]
+        return [Lease(name, max(1, int((until_s - now_s) * 1000))) for name, (until_s, _) in self._held.items()]
+
+
+def as_json(result: CallResult) -> bytes:
+    """The result as the rate controller takes it: what is not known is left out."""
+    found = {
+        "status": result.status,
+        "took": result.took_s,
+        "used": result.used,
+        "retry_after": result.retry_after_s,
+        "label": result.hints.label,
+    }
+    for dimension, limit, left in result.hints.limits:
+        found |= {f"limit_{dimension}": limit, f"left_{dimension}": left}
+    return orjson.dumps({name: value for name, value in found.items() if value is not None})

@@ -1,4 +1,4 @@
-"""The limiter: a cap on calls in flight for each pool, shared by all workers, and one pause for all after a 429."""
+"""The limiter: the rate controller of each pool, shared by all workers through Redis, and what a caller sees of it."""
 
 from __future__ import annotations
 
@@ -9,47 +9,75 @@ from redis.asyncio import Redis
 from app.domain.clock import SYSTEM_CLOCK, Clock
 from app.gateway.desk import ROUND_TRIP_S, Desk
 from app.gateway.line import Line
-from app.gateway.pool import Permit, Pool
-
-PREFIX = "laneway:pool:"
+from app.gateway.mail import Mail
+from app.gateway.pool import CallResult, Permit, Pool
+from app.gateway.scripts import PREFIX, rings
+from app.gateway.waiter import Wanted
 
 
 class Limiter:
-    """Leases in Redis; without Redis each process keeps to a quarter of each cap, and comes back by itself.
-
-    A holder that dies loses its lease when that expires. Place of the later rate controller.
+    """Leases in Redis, granted to the head of one fair line; without Redis each process keeps to its part of what was
+    known, and comes back by itself. A holder that dies loses its lease.
     """
 
-    def __init__(self, redis: Redis, clock: Clock = SYSTEM_CLOCK, prefix: str = PREFIX) -> None:
+    def __init__(
+        self, redis: Redis, clock: Clock = SYSTEM_CLOCK, prefix: str = PREFIX, unnamed_wait_s: float = 60.0
+    ) -> None:
+        """`unnamed_wait_s`: the rest after a 429 that names no time, while Redis is away."""
         self._clock = clock
+        self._unnamed_wait_s = unnamed_wait_s
         self._desk = Desk(redis, clock, prefix)
-        self._desk.on_return = self._wake
+        self._desk.on_return = self._come_back
+        self._mail = Mail(redis, rings(prefix) + self._desk.process, self._on_grant)
         self._lines: dict[str, Line] = {}
 
     @property
     def away(self) -> bool:
-        """Whether Redis is away, so that caps are kept by each process alone."""
+        """Whether Redis is away, so that each process paces alone."""
         return self._desk.away
 
-    async def admit(self, pool: Pool, lane: str, *, lease_s: float, max_wait_s: float) -> Permit:
-        """A permit for one call that ends within `lease_s`. The caller settles it in every case.
+    async def admit(
+        self,
+        pool: Pool,
+        lane: str,
+        *,
+        lease_s: float,
+        max_wait_s: float,
+        project: str,
+        input_tokens: int,
+        output_tokens: int,
+        rest_s: float = 0.0,
+    ) -> Permit:
+        """A permit for one call that ends within `lease_s`, in `rest_s` at the earliest. It is settled in every case.
 
-        Raises MustWait when the pool rests or stays full for longer than `max_wait_s`.
+        Raises MustWait when the wait is known to be, or has become, longer than `max_wait_s`.
         """
         line = self._lines.get(pool.name)
         if line is None:
-            line = self._lines[pool.name] = Line(pool, self._desk, self._clock)
-        return await line.admit(lane, lease_s, max_wait_s)
+            self._mail.start()
+            line = self._lines[pool.name] = Line(pool, self._desk, self._clock, self._unnamed_wait_s)
+        elif line.pool is not pool and line.pool != pool:
+            line.configure(pool)
+        return await line.admit(Wanted(lane, project, input_tokens, output_tokens, lease_s, max_wait_s), rest_s)
 
-    def settle(self, permit: Permit, pause_s: float | None = None) -> None:
-        """End a call: its slot is free; `pause_s` makes the pool rest for everyone. Never waits, never fails."""
-        self._lines[permit.pool.name].settle(permit, pause_s)
+    def settle(self, permit: Permit, result: CallResult | None) -> None:
+        """End a call, with what became of it; None: its caller left, nobody knows. Never waits, never fails."""
+        self._lines[permit.pool.name].settle(permit, result)
 
     async def close(self) -> None:
         """Give back what is still to be given back; bounded, and quiet when Redis is away."""
         await asyncio.gather(*(line.close(2 * ROUND_TRIP_S) for line in self._lines.values()))
+        await self._mail.close()
         await self._desk.close()
 
-    def _wake(self) -> None:
+    def _come_back(self) -> None:
+        for line in self._lines.values():
+            line.wake(whole=True)
+
+    def _on_grant(self, lease_id: str, mark: bytes) -> None:
+        """One that nobody here waits for comes again with the next turn, and is given back then."""
+        if lease_id:
+            any(line.take(lease_id, mark) for line in self._lines.values())
+            return
         for line in self._lines.values():
             line.wake()

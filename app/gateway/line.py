@@ -1,98 +1,160 @@
-"""The line of one pool in one process: callers wait in order, and only the head of the line asks."""
+"""The line of one pool in one process: what its callers want and what became of their calls, told in turns."""
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+import math
+from collections.abc import Iterable
 from contextvars import Context
 from datetime import timedelta
 
 from app.domain import ids
 from app.domain.clock import Clock
 from app.domain.errors import MustWait, SystemFault
+from app.domain.job import Reason
+from app.gateway.agenda import Agenda
+from app.gateway.apart import Apart
 from app.gateway.desk import Ask, Desk, Verdict
 from app.gateway.holding import Holding
-from app.gateway.pool import Permit, Pool
-from app.gateway.waiter import Waiter, Waiters
+from app.gateway.pool import CallResult, Permit, Pool
+from app.gateway.waiter import Waiter, Waiters, Wanted
 
-# How many are asked for, or given back, in one round trip.
+# How many come, leave or end in one round trip.
 _WAVE = 128
-_RETURNED = 1000
-# While the pool is full, the head asks again after about this long.
-_POLL_S = (0.010, 0.050)
-# After a pause not all processes start in the same millisecond.
-_SPREAD_S = 0.050
+# While callers wait or calls are in flight, Redis hears of this process at least so often.
+_BEAT_S = 1.0
+# After so long a silence Redis may believe this process dead.
+_FORGOTTEN_S = 10.0
+# What is not urgent waits so long for company.
+_LINGER_S = 0.020
+# Grants closer together than this are made in one turn.
+_GAP_S = 0.005
+# Who is not the one to come for the next grant comes so much later, in case that one does not.
+_LATE_S = (0.25, 0.35)
+# Apart, the head of the line asks again after at most this long.
+_APART_S = 0.050
+# After a rest not all start in the same millisecond: they spread over this part of it.
+_SPREAD = 0.05
 # A job that gave up its place in a full line comes again after about this long.
 _FULL_PARK_S = (2.0, 5.0)
-# Without Redis each process takes a quarter of a pool's cap.
-_ALONE_PART = 4
-RATE_LIMIT = "rate_limit"
+_BREAKER = "breaker"
 
 
 class Line:
-    """Hands out the leases of one pool. A task runs only while there is something to ask or to tell."""
+    """Hands out the leases of one pool. Its task runs only while there is something to ask, to tell or to hold."""
 
-    def __init__(self, pool: Pool, desk: Desk, clock: Clock) -> None:
+    def __init__(self, pool: Pool, desk: Desk, clock: Clock, unnamed_wait_s: float) -> None:
         self.pool = pool
         self._desk = desk
         self._clock = clock
+        self._unnamed_wait_s = unnamed_wait_s
         self._waiters = Waiters()
         self._holding = Holding()
-        self._paused_until_s = 0.0
-        self._pause_to_tell = False
+        self._agenda = Agenda(clock)
+        self._apart: Apart | None = None
+        self._snapshot = b""
+        # Why nothing more was granted by the last turn, and until when that holds (monotonic seconds).
+        self._reason, self._until_s = "", 0.0
+        self._asked_s = -math.inf
+        self._beat_s = -math.inf
+        # What `Ask.whole` is next.
+        self._whole = 1
         self._closed = False
-        self._returns = desk.returns
-        self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
-    async def admit(self, lane: str, lease_s: float, max_wait_s: float) -> Permit:
-        """A permit, now or after a wait in line. Raises MustWait when that takes longer than `max_wait_s`."""
-        if self._pause_left_s() > max_wait_s:
-            raise self._must_wait()
+    async def admit(self, wanted: Wanted, rest_s: float) -> Permit:
+        """A permit, now or after a wait in line, at the earliest in `rest_s`.
+
+        Raises MustWait when that takes longer than `max_wait_s`.
+        """
         asked_s = self._clock.monotonic()
-        waiter = self._waiters.add(lane, self._desk.process, lease_s, max_wait_s)
+        if rest_s > wanted.max_wait_s:
+            raise self._must_wait(rest_s)
+        if rest_s > 0:
+            await self._clock.sleep(rest_s)
+        self._refuse_while_blocked(wanted)
+        waiter = Waiter(self._desk.lease_id(), wanted, asked_s)
+        self._waiters.add(waiter)
         self._start()
+        self._agenda.hasten(_LINGER_S if self._held_up() and not wanted.urgent else 0)
         try:
             await waiter.future
         except BaseException:
-            self._give_back(waiter.lease.id)
+            self._leave(waiter)
             raise
         finally:
             waiter.stop_timer()
         return Permit(self.pool, waiter.lease, self._clock.monotonic() - asked_s)
 
-    def settle(self, permit: Permit, pause_s: float | None) -> None:
-        """Give the lease back; `pause_s` makes the pool rest, for every process. Never waits, never fails."""
-        if pause_s is not None:
-            self._paused_until_s = max(self._paused_until_s, self._clock.monotonic() + pause_s)
-            self._pause_to_tell = True
-        self._give_back(permit.lease.id)
+    def settle(self, permit: Permit, result: CallResult | None) -> None:
+        """Give the lease back, with what became of its call; None: nobody knows. Never waits, never fails."""
+        self._end(permit.lease.id, result)
+        if result is not None and self._apart is not None:
+            self._apart.learn(result)
 
-    def wake(self) -> None:
-        """Redis is there again: tell it what it missed."""
-        self._pause_to_tell = self._pause_left_s() > 0
+    def configure(self, pool: Pool) -> None:
+        """The configuration says something else of the pool now."""
+        self.pool = pool
+        self._whole = max(1, self._whole)
+
+    def take(self, lease_id: str, mark: bytes) -> bool:
+        """A grant for a caller of this process; False when nobody waits for it here."""
+        waiter = self._waiters.take(lease_id)
+        if waiter is None:
+            return False
+        self._holding.take(waiter.lease, mark, self._clock.monotonic())
+        if waiter.future.done():
+            self._end(lease_id, None)
+        else:
+            waiter.future.set_result(None)
+        return True
+
+    def wake(self, whole: bool = False) -> None:
+        """Something changed: Redis is there again (`whole`: tell it all), or an operator moved a lever."""
+        self._whole = 2 if whole else self._whole
+        self._reason, self._until_s = "", 0.0
         self._start()
-        self._news.set()
+        self._agenda.hasten(0)
 
     async def close(self, within_s: float) -> None:
         """Send away whoever waits, and give back what is still to be given back."""
         self._closed = True
-        self._send_all_away()
-        self._news.set()
+        self._send_all_away("the limiter is closed")
+        self._start()
+        self._agenda.hasten(0)
         if self._task is not None:
             await asyncio.wait([self._task], timeout=within_s)
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
 
-    def _send_all_away(self) -> None:
-        self._waiters.send_away(SystemFault("the limiter is closed"), lambda waiter: True)
+    def _send_all_away(self, why: str) -> None:
+        self._waiters.send_away(SystemFault(why), lambda waiter: True)
 
-    def _give_back(self, lease_id: str) -> None:
-        self._holding.give_back(lease_id)
+    def _leave(self, waiter: Waiter) -> None:
+        self._waiters.leave(waiter)
+        if waiter.lease.id in self._holding:
+            self._end(waiter.lease.id, None)
+        elif self._waiters.to_tell:
+            self._start()
+            self._agenda.hasten(_LINGER_S)
+
+    def _end(self, lease_id: str, result: CallResult | None) -> None:
+        self._holding.end(lease_id, result)
         self._start()
-        if self._holding.to_give_back or self._pause_to_tell or self._desk.away:
-            self._news.set()
+        urgent = result is None or not result.good or self._reason == "full" or self._desk.away
+        self._agenda.hasten(0 if urgent else _LINGER_S)
+
+    def _held_up(self) -> bool:
+        """Whether it is known that nobody else is granted anything just now."""
+        return self._reason == "full" or self._until_s > self._clock.monotonic()
+
+    def _refuse_while_blocked(self, wanted: Wanted) -> None:
+        """What was heard within the last second need not be asked again."""
+        now_s = self._clock.monotonic()
+        left_s = self._until_s - now_s
+        if left_s > wanted.max_wait_s and now_s - self._asked_s < _BEAT_S:
+            raise self._must_wait(left_s)
 
     def _start(self) -> None:
         if self._task is None and self._busy():
@@ -100,106 +162,112 @@ class Line:
             self._task = asyncio.create_task(self._serve(), context=Context())
 
     def _busy(self) -> bool:
-        return bool(self._waiters) or (self._to_tell() and not self._desk.away)
-
-    def _to_tell(self) -> bool:
-        return self._holding.to_give_back or self._pause_to_tell or (self._stale() and len(self._holding) > 0)
-
-    def _stale(self) -> bool:
-        """Whether Redis was away and has not heard of our leases since."""
-        return self._returns != self._desk.returns
+        if self._waiters:
+            return True
+        if self._desk.away:
+            return False
+        return self._holding.to_tell or self._waiters.to_tell or (len(self._holding) > 0 and not self._closed)
 
     async def _serve(self) -> None:
         try:
             # One tick, so that callers who arrive together are asked for together.
             await asyncio.sleep(0)
             while self._busy():
-                self._news.clear()
-                await self._rest(await self._turn())
+                await self._agenda.due()
+                await self._turn()
         except BaseException as error:
-            stopped = SystemFault(f"the limiter stopped: {type(error).__name__}")
-            self._waiters.send_away(stopped, lambda waiter: True)
+            self._send_all_away(f"the limiter stopped: {type(error).__name__}")
             raise
         finally:
             self._task = None
 
-    async def _turn(self) -> float:
-        """One round trip; the seconds until the next one is worth it."""
-        heads = self._waiters.take(_WAVE)
-        try:
-            verdict = await self._verdict(heads)
-        except BaseException:
-            self._waiters.put_back(heads)
-            raise
-        self._hand_out(heads[: verdict.granted])
-        self._waiters.put_back(heads[verdict.granted :])
+    async def _turn(self) -> None:
+        if self._desk.away:
+            self._turn_apart()
+            return
+        self._apart = None
+        ask = self._ask()
+        verdict = await self._desk.exchange(ask, self._clock.monotonic())
+        if verdict is None or verdict.unknown:
+            # Nobody knows what it took in, or it has lost what it knew.
+            self._whole = 2
+            self._agenda.hasten(0)
+            return
+        self._holding.told(ask.ended)
+        self._waiters.gone(ask.left)
+        self._hand_out(verdict.grants)
         if self._closed:
             # They were being asked for when the others were sent away.
-            self._send_all_away()
-        self._paused_until_s = max(self._paused_until_s, self._clock.monotonic() + verdict.paused_s)
-        if (paused_s := self._pause_left_s()) > 0:
-            self._waiters.send_away(self._must_wait(), lambda waiter: paused_s > waiter.max_wait_s)
-            return paused_s + ids.jitter(0, _SPREAD_S)
-        if verdict.granted < len(heads):
-            self._waiters.start_patience(self._give_up)
-            return ids.jitter(*_POLL_S)
-        return 0.0
+            self._send_all_away("the limiter is closed")
+        self._plan(verdict, ask.joined)
 
-    async def _verdict(self, heads: list[Waiter]) -> Verdict:
-        if self._desk.away:
-            return self._alone(heads)
-        returns, ask = self._desk.returns, self._ask(heads)
-        self._holding.mark_shared(ask.adopt)
-        verdict = await self._desk.exchange(ask)
-        if verdict is None:
-            self._holding.mark_shared(ask.want)
-            return self._alone(heads)
-        self._returns = returns
-        self._holding.told(ask.free)
-        self._holding.mark_shared(ask.want[: verdict.granted])
-        return verdict
-
-    def _ask(self, heads: list[Waiter]) -> Ask:
-        paused_s = self._pause_left_s()
-        pause_ms = int(paused_s * 1000) if self._pause_to_tell else 0
-        self._pause_to_tell = False
+    def _ask(self) -> Ask:
+        now_s = self._clock.monotonic()
+        silent = now_s - self._asked_s > _FORGOTTEN_S
+        whole, self._whole = max(self._whole, int(silent)), 0
+        if whole:
+            self._waiters.tell_again()
+        beat = whole > 0 or now_s - self._beat_s >= _BEAT_S
+        if beat:
+            self._beat_s = now_s
         return Ask(
             self.pool,
-            adopt=self._holding.all(self._clock.monotonic()) if self._stale() else [],
-            free=self._holding.freed(_RETURNED),
-            pause_ms=pause_ms,
-            want=[] if paused_s > 0 else [waiter.lease for waiter in heads],
+            whole=whole,
+            beat=beat,
+            held=self._holding.all(now_s) if whole else (),
+            ended=self._holding.ended(_WAVE),
+            left=self._waiters.leaving(_WAVE),
+            joined=self._waiters.joining(_WAVE),
         )
 
-    def _alone(self, heads: list[Waiter]) -> Verdict:
-        """Without Redis: keep to our part of the cap and to the pauses we know of."""
-        if (paused_s := self._pause_left_s()) > 0:
-            return Verdict(0, paused_s)
-        cap = max(1, self.pool.max_in_flight // _ALONE_PART)
-        return Verdict(max(0, min(len(heads), cap - len(self._holding))))
+    def _hand_out(self, grants: Iterable[tuple[str, bytes]]) -> None:
+        for lease_id, mark in grants:
+            if not self.take(lease_id, mark) and lease_id not in self._holding:
+                # Its caller is gone, or has heard of it before and is done with it.
+                self._end(lease_id, None)
 
-    def _hand_out(self, granted: list[Waiter]) -> None:
+    def _plan(self, verdict: Verdict, told: Iterable[Waiter]) -> None:
+        """When to come again, and who is not to wait for it."""
         now_s = self._clock.monotonic()
-        for waiter in granted:
-            self._holding.take(waiter.lease, now_s)
-            if waiter.gone:
-                self._holding.give_back(waiter.lease.id)
-            else:
-                waiter.future.set_result(None)
+        wait_s = verdict.wait_s
+        self._asked_s, self._reason, self._until_s = now_s, verdict.reason, now_s + (wait_s or 0.0)
+        self._snapshot = verdict.snapshot or self._snapshot
+        self._waiters.start_patience(told, self._give_up)
+        self._agenda.hasten(_BEAT_S)
+        if self._holding.to_tell or self._waiters.to_tell:
+            self._agenda.hasten(_LINGER_S)
+        if wait_s is None:
+            return
+        away = self._must_wait(wait_s)
+        self._waiters.send_away(away, lambda waiter: waiter.told and wait_s > waiter.wanted.max_wait_s)
+        if verdict.keeper:
+            self._agenda.hasten(max(wait_s, _GAP_S) if wait_s > 0 else 0)
+        elif self._waiters:
+            self._agenda.hasten(wait_s + ids.jitter(*_LATE_S))
+
+    def _turn_apart(self) -> None:
+        """Without Redis: keep to our part of what was known."""
+        if self._apart is None:
+            self._apart = Apart(self.pool, self._snapshot, self._clock, self._unnamed_wait_s)
+        wait_s: float | None = None
+        waiting = self._waiters.in_order()
+        for waiter in waiting:
+            wait_s = self._apart.ask(waiter.wanted, len(self._holding))
+            if wait_s != 0:
+                break
+            self.take(waiter.lease.id, b"")
+        self._until_s = self._clock.monotonic() + (wait_s or 0.0)
+        if wait_s:
+            away = self._must_wait(wait_s)
+            self._waiters.send_away(away, lambda waiter: wait_s > waiter.wanted.max_wait_s)
+        self._waiters.start_patience(waiting, self._give_up)
+        self._agenda.hasten(_APART_S if wait_s is None else min(wait_s, _APART_S))
 
     def _give_up(self, waiter: Waiter) -> None:
-        waiter.send_away(self._must_wait())
+        waiter.send_away(self._must_wait(self._until_s - self._clock.monotonic()))
 
-    def _must_wait(self) -> MustWait:
-        wait_s = self._pause_left_s() or ids.jitter(*_FULL_PARK_S)
-        return MustWait(RATE_LIMIT, self._clock.now() + timedelta(seconds=wait_s))
-
-    def _pause_left_s(self) -> float:
-        return max(0.0, self._paused_until_s - self._clock.monotonic())
-
-    async def _rest(self, seconds: float) -> None:
-        """Until that long has passed, or there is news."""
-        if seconds > 0 and self._waiters:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(seconds):
-                    await self._news.wait()
+    def _must_wait(self, wait_s: float) -> MustWait:
+        if wait_s <= 0:
+            wait_s = ids.jitter(*_FULL_PARK_S)
+        reason = Reason.PROVIDER_DOWN if self._reason == _BREAKER else Reason.RATE_LIMIT
+        return MustWait(reason, self._clock.now() + timedelta(seconds=wait_s * (1 + ids.jitter(0, _SPREAD))))

@@ -1,16 +1,27 @@
-"""A pool: models of one provider that share a limit."""
+"""A pool, models of one provider that share a limit: its words."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from app.clients.base import NO_HINTS, LimitHints
+
+# Statuses of calls that ended without one: no connection, no answer in time.
+NO_CONNECTION, TIMED_OUT = 0, 598
+
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """`name` is `provider/pool` or `provider/model`; `max_in_flight` counts calls over all workers."""
+    """`name` is `provider/pool` or `provider/model`; `max_in_flight` counts calls over all workers.
+
+    The others are what the configuration announces for a minute, and of calls at once; None: found out.
+    """
 
     name: str
     max_in_flight: int
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    at_once: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,3 +39,23 @@ class Permit:
     pool: Pool
     lease: Lease
     waited_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class CallResult:
+    """How a call ended, as far as the pool learns from it.
+
+    `status` is HTTP's (429 only where it is a limit), NO_CONNECTION or TIMED_OUT; `took_s` the seconds from sent to
+    ended; `used` its input and output tokens as the provider counts them, None where it didn't say.
+    """
+
+    status: int
+    took_s: float
+    used: int | None = None
+    retry_after_s: float | None = None
+    hints: LimitHints = NO_HINTS
+
+    @property
+    def good(self) -> bool:
+        """Whether it brought an answer."""
+        return 200 <= self.status < 300

@@ -12,6 +12,8 @@ from app.gateway.pool import Pool
 from app.settings import LadderTarget, Settings
 from app.settings.settings import SIMULATED
 
+_UNLIMITED_PER_MINUTE = 60_000_000
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -69,7 +71,16 @@ class Routes:
         configured = self._settings.providers.get(provider)
         for name, pool in configured.pools.items() if configured else ():
             if model in pool.models:
-                return Pool(f"{provider}/{name}", pool.max_in_flight or default)
+                return Pool(
+                    f"{provider}/{name}",
+                    pool.max_in_flight or default,
+                    pool.requests_per_minute,
+                    pool.tokens_per_minute,
+                    at_once=pool.max_in_flight,
+                )
+        if provider == SIMULATED:
+            # Our own has no limits that would have to be found out.
+            return Pool(f"{provider}/{model}", default, _UNLIMITED_PER_MINUTE, at_once=default)
         return Pool(f"{provider}/{model}", default)
 
 

@@ -1,38 +1,65 @@
-"""Callers that wait for a slot of one pool: the interactive lane first, then in order of arrival."""
+"""Callers of one process that wait for a pool: who is there, and what Redis has still to hear of them."""
 
 from __future__ import annotations
 
 import asyncio
-import heapq
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import islice
 
 from app.gateway.pool import Lease
 from app.settings import LANES
 
+# How the controller's two lanes hold ours: real-time calls first; of the rest, standard ones of a project before bulk.
+_REAL_TIME, _BULK = 0, 1
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a caller asks for: its lane, its project, the tokens it may take, how long its lease and patience last."""
+
+    lane: str
+    project: str
+    input_tokens: int
+    output_tokens: int
+    lease_s: float
+    max_wait_s: float
+
+    @property
+    def rank(self) -> int:
+        """0 for the lane that is served first."""
+        return LANES.index(self.lane)
+
+    @property
+    def urgent(self) -> bool:
+        """Whether a person may wait for it."""
+        return self.rank == 0
+
 
 class Waiter:
-    """One caller. Its future gets None when `lease` is granted, or the error that sends it away."""
+    """One caller. Its future gets None when its lease is granted, or the error that sends it away."""
 
-    __slots__ = ("future", "lease", "max_wait_s", "place", "timer")
+    __slots__ = ("future", "lease", "since_s", "timer", "told", "wanted")
 
-    def __init__(self, lease: Lease, place: tuple[int, int], max_wait_s: float) -> None:
-        self.lease = lease
-        self.place = place
-        self.max_wait_s = max_wait_s
+    def __init__(self, lease_id: str, wanted: Wanted, since_s: float) -> None:
+        self.lease = Lease(lease_id, max(1, int(wanted.lease_s * 1000)))
+        self.wanted = wanted
+        self.since_s = since_s
+        self.told = False
         self.future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.timer: asyncio.TimerHandle | None = None
 
-    def __lt__(self, other: Waiter) -> bool:
-        return self.place < other.place
-
     @property
-    def gone(self) -> bool:
-        """Whether nobody waits here any more."""
-        return self.future.done()
+    def place(self) -> tuple[int, str, str]:
+        """Where it stands in Redis: the controller's lane, its tenant, its member."""
+        wanted, lease = self.wanted, self.lease
+        lane = _REAL_TIME if wanted.urgent else _BULK
+        member = f"{lease.id}|{wanted.input_tokens}|{wanted.output_tokens}|{lease.expires_ms}"
+        return lane, wanted.project, member
 
     def send_away(self, error: Exception) -> None:
         """End the wait with an error."""
-        if not self.gone:
+        if not self.future.done():
             self.future.set_exception(error)
 
     def stop_timer(self) -> None:
@@ -42,54 +69,78 @@ class Waiter:
 
 
 class Waiters:
-    """The callers of one pool in this process, in the order in which they are served."""
+    """Those of one pool."""
 
     def __init__(self) -> None:
-        self._heap: list[Waiter] = []
-        self._untold: list[Waiter] = []
-        self._arrivals = 0
+        self._waiting: dict[str, Waiter] = {}
+        self._joining: dict[str, Waiter] = {}
+        self._leaving: dict[str, Waiter] = {}
 
     def __bool__(self) -> bool:
-        return bool(self._heap)
+        return bool(self._waiting)
 
-    def add(self, lane: str, process: str, lease_s: float, max_wait_s: float) -> Waiter:
-        """A new caller, at the end of its lane."""
-        self._arrivals += 1
-        lease = Lease(f"{process}:{self._arrivals}", max(1, int(lease_s * 1000)))
-        waiter = Waiter(lease, (LANES.index(lane), self._arrivals), max_wait_s)
-        heapq.heappush(self._heap, waiter)
-        self._untold.append(waiter)
-        return waiter
+    def __len__(self) -> int:
+        return len(self._waiting)
 
-    def take(self, limit: int) -> list[Waiter]:
-        """The first callers who are still there, taken out of the line."""
-        heads: list[Waiter] = []
-        while self._heap and len(heads) < limit:
-            waiter = heapq.heappop(self._heap)
-            if not waiter.gone:
-                heads.append(waiter)
-        if not self._heap:
-            self._untold.clear()
-            self._untold.extend(heads)
-        return heads
+    @property
+    def to_tell(self) -> bool:
+        """Whether Redis has still to hear of somebody."""
+        return bool(self._joining or self._leaving)
 
-    def put_back(self, waiters: Iterable[Waiter]) -> None:
-        """Callers who got nothing keep their place."""
+    def add(self, waiter: Waiter) -> None:
+        """One more."""
+        self._waiting[waiter.lease.id] = self._joining[waiter.lease.id] = waiter
+
+    def take(self, lease_id: str) -> Waiter | None:
+        """The one whose lease was granted, waiting no more; None when it is not, or no longer, here."""
+        self._joining.pop(lease_id, None)
+        self._leaving.pop(lease_id, None)
+        return self._waiting.pop(lease_id, None)
+
+    def leave(self, waiter: Waiter) -> None:
+        """It waits no more, granted or not."""
+        lease_id = waiter.lease.id
+        if self._waiting.pop(lease_id, None) is None:
+            return
+        if self._joining.pop(lease_id, None) is None and waiter.told:
+            self._leaving[lease_id] = waiter
+
+    def joining(self, most: int) -> list[Waiter]:
+        """Those to register now; from here on Redis may know of them."""
+        found = list(islice(self._joining.values(), most))
+        for waiter in found:
+            waiter.told = True
+            del self._joining[waiter.lease.id]
+        return found
+
+    def leaving(self, most: int) -> list[Waiter]:
+        """Those to withdraw; `gone` says that Redis has heard."""
+        return list(islice(self._leaving.values(), most))
+
+    def gone(self, waiters: Iterable[Waiter]) -> None:
+        """Redis knows of these no more."""
         for waiter in waiters:
-            heapq.heappush(self._heap, waiter)
+            self._leaving.pop(waiter.lease.id, None)
+
+    def tell_again(self) -> None:
+        """Redis has lost all of them, or may have."""
+        self._joining = dict(self._waiting)
+        self._leaving.clear()
+
+    def in_order(self) -> list[Waiter]:
+        """By lane, then by arrival: the order of a process alone."""
+        return sorted(self._waiting.values(), key=lambda waiter: (waiter.wanted.rank, waiter.since_s))
 
     def send_away(self, error: Exception, when: Callable[[Waiter], bool]) -> None:
         """End the wait of those it holds for, with an error."""
-        for waiter in self._heap:
+        for waiter in list(self._waiting.values()):
             if when(waiter):
                 waiter.send_away(error)
-        self._heap = [waiter for waiter in self._heap if not waiter.gone]
-        heapq.heapify(self._heap)
+                self.leave(waiter)
 
-    def start_patience(self, give_up: Callable[[Waiter], None]) -> None:
-        """The pool is full: whoever hears it for the first time waits `max_wait_s` from now, then gives up."""
+    def start_patience(self, waiters: Iterable[Waiter], give_up: Callable[[Waiter], None]) -> None:
+        """Those that got nothing wait `max_wait_s` from now, then give up."""
         loop = asyncio.get_running_loop()
-        for waiter in self._untold:
-            if waiter.timer is None and not waiter.gone:
-                waiter.timer = loop.call_later(waiter.max_wait_s, give_up, waiter)
-        self._untold.clear()
+        for waiter in waiters:
+            if waiter.timer is None and not waiter.future.done():
+                waiter.timer = loop.call_later(waiter.wanted.max_wait_s, give_up, waiter)

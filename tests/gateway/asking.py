@@ -20,6 +20,8 @@ from app.settings import (
 )
 
 _PRICE = PriceSettings(input="0.15", output="0.60", cached_input="0.075")
+# More than a test can use.
+WIDE = 60_000_000
 Dialect = Literal["openai", "anthropic"]
 
 
@@ -41,11 +43,16 @@ def request(content: str = "hello", **changes: Any) -> ModelRequest:
     return ModelRequest(**{**given, **changes})
 
 
-def settings_for(*base_urls: str, key: str | None = None, dialect: Dialect = "openai", **gateway: Any) -> Settings:
-    """Settings whose alias `small` is a ladder of these addresses, named main, backup1 and so on."""
+def settings_for(
+    *base_urls: str, key: str | None = None, dialect: Dialect = "openai", per_minute: int | None = WIDE, **gateway: Any
+) -> Settings:
+    """Settings whose alias `small` is a ladder of these addresses, named main, backup1 and so on.
+
+    `per_minute`: the requests that each pool is announced to take; None is found out, slowly at first.
+    """
     names = ["main", *(f"backup{n}" for n in range(1, len(base_urls)))]
     secret = {"api_key": SecretStr(key) if key else None}
-    pools = {"mini": PoolSettings(models=["mini-1"], max_in_flight=10)}
+    pools = {"mini": PoolSettings(models=["mini-1"], max_in_flight=10, requests_per_minute=per_minute)}
     providers = {
         name: ProviderSettings(dialect=dialect, base_url=base_url, pools=pools).model_copy(update=secret)
         for name, base_url in zip(names, base_urls, strict=True)

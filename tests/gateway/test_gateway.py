@@ -26,8 +26,11 @@ from tests.loadtest.provider_process import ProviderProcess, running_provider
 
 
 async def the_span(spans: InMemorySpanExporter) -> ReadableSpan:
-    await until(lambda: len(spans.get_finished_spans()) == 1)
-    return spans.get_finished_spans()[0]
+    def calls() -> list[ReadableSpan]:
+        return [span for span in spans.get_finished_spans() if span.name.startswith("chat ")]
+
+    await until(lambda: len(calls()) == 1)
+    return calls()[0]
 
 
 async def test_an_answer_with_its_record_and_span(
@@ -135,13 +138,13 @@ async def test_an_answer_without_a_count_is_estimated_and_says_so(new_gateway: N
 
 async def test_a_429_waits_and_asks_again_by_itself(new_gateway: NewGateway, provider: ProviderProcess) -> None:
     provider.set_answers({"hello": [{"$fault": "rate_limited"}, "hi"]})
-    gateway = new_gateway(settings_for(provider.base_url, rate_limit_wait_s=0.4))
+    gateway = new_gateway(settings_for(provider.base_url))
     calls: list[Call] = []
     assert (await gateway.complete(request(), calls.append)).text == "hi"
     assert [call.outcome for call in calls] == ["rate_limited", "succeeded"]
     assert (calls[0].error_code, calls[0].http_status) == ("provider_rate_limited", 429)
-    assert calls[1].limiter_wait_s > 0.3
-    assert (calls[1].started_at - calls[0].ended_at).total_seconds() > 0.3
+    assert calls[1].limiter_wait_s > 0.07
+    assert (calls[1].started_at - calls[0].ended_at).total_seconds() > 0.07
     assert calls[0].span_id != calls[1].span_id
     assert {call["idempotency_key"] for call in provider.calls()} == {"job-1/classify"}
 
@@ -149,19 +152,19 @@ async def test_a_429_waits_and_asks_again_by_itself(new_gateway: NewGateway, pro
 async def test_a_long_limit_parks_the_job_and_stops_every_worker(
     new_gateway: NewGateway, provider: ProviderProcess
 ) -> None:
-    provider.set_faults(error_rates={"rate_limited": 1})
-    settings = settings_for(provider.base_url, rate_limit_wait_s=60, max_slot_wait_s=1)
-    mine, other = new_gateway(settings), new_gateway(settings)
+    error = orjson.dumps({"error": {"message": "x", "type": "requests", "code": "rate_limit_exceeded"}})
     calls: list[Call] = []
-    for gateway in (mine, mine, other):
-        started = time.monotonic()
-        with pytest.raises(MustWait) as caught:
-            await gateway.complete(request(), calls.append)
-        assert caught.value.reason == "rate_limit"
-        assert 50 < (caught.value.until - datetime.now(UTC)).total_seconds() <= 61
-        assert time.monotonic() - started < 1
+    async with answering(http_answer(error, "429 Too Many", retry_after="60")) as server:
+        settings = settings_for(server.base_url, per_minute=None, max_slot_wait_s=1)
+        mine, other = new_gateway(settings), new_gateway(settings)
+        for gateway in (mine, mine, other):
+            started = time.monotonic()
+            with pytest.raises(MustWait) as caught:
+                await gateway.complete(request(), calls.append)
+            assert caught.value.reason == "rate_limit"
+            assert 50 < (caught.value.until - datetime.now(UTC)).total_seconds() <= 66
+            assert time.monotonic() - started < 5
     assert [call.outcome for call in calls] == ["rate_limited"]
-    assert len(provider.calls()) == 1
 
 
 async def test_the_providers_own_time_counts(new_gateway: NewGateway, provider: ProviderProcess) -> None:
@@ -175,7 +178,7 @@ async def test_the_providers_own_time_counts(new_gateway: NewGateway, provider: 
 
 async def test_a_crowd_under_a_limit_is_served_whole(new_gateway: NewGateway, provider: ProviderProcess) -> None:
     provider.set_faults(rpm=1200, burst_s=1, limit_headers="full", latency="fixed(20)")
-    settings = settings_for(provider.base_url)
+    settings = settings_for(provider.base_url, per_minute=None)
     gateways = [new_gateway(settings), new_gateway(settings)]
     calls: list[Call] = []
     answers = await asyncio.gather(*(gateways[n % 2].complete(request(f"item {n}"), calls.append) for n in range(60)))

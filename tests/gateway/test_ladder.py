@@ -14,6 +14,7 @@ from app.gateway.descent import Descent, Ended
 from app.gateway.pool import Pool
 from app.gateway.routes import Target
 from app.settings import LadderTarget, ModelAlias, Settings
+from tests.clients.raw_server import answering, http_answer
 from tests.gateway.asking import request, settings_for
 from tests.gateway.conftest import NewGateway
 from tests.loadtest.provider_process import ProviderProcess, running_provider
@@ -101,13 +102,14 @@ async def test_what_is_wrong_with_the_question_is_asked_of_nobody_else(
 
 
 async def test_a_long_wait_takes_the_next_target_and_charges_nothing(
-    new_gateway: NewGateway, first: ProviderProcess, provider: ProviderProcess
+    new_gateway: NewGateway, provider: ProviderProcess
 ) -> None:
-    first.set_faults(error_rates={"rate_limited": 1})
-    settings = settings_for(first.base_url, provider.base_url, rate_limit_wait_s=60, max_slot_wait_s=0.5)
-    gateway, calls = new_gateway(settings), list[Call]()
-    for _ in range(2):
-        await gateway.complete(request(), calls.append)
+    calls = list[Call]()
+    async with answering(http_answer(b"{}", "429 Too Many", retry_after="60")) as first:
+        settings = settings_for(first.base_url, provider.base_url, per_minute=None, max_slot_wait_s=2)
+        gateway = new_gateway(settings)
+        for _ in range(2):
+            await gateway.complete(request(), calls.append)
     ends = [(call.provider, call.outcome) for call in calls]
     assert ends == [("main", "rate_limited"), ("backup1", "succeeded"), ("backup1", "succeeded")]
 

@@ -1,10 +1,8 @@
-"""The limiter on a real Valkey: caps over processes, order, pauses, leases of the dead."""
+"""The limiter on a real Valkey: caps over processes, order, rests, leases of the dead."""
 
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 import time
 from datetime import UTC, datetime
 
@@ -15,72 +13,47 @@ from app.domain.errors import MustWait, SystemFault
 from app.gateway import line
 from app.gateway.limiter import Limiter
 from app.gateway.pool import Permit, Pool
+from tests.gateway.admitting import GOOD, admit, leases, wide
 from tests.gateway.conftest import NewLimiter
-from tests.supervise.embedded import RunningServer
-
-_HOLDER = """
-import asyncio, sys
-from redis.asyncio import Redis
-from app.gateway import line
-from app.gateway.limiter import Limiter
-from app.gateway.pool import Pool
-
-async def hold():
-    limiter = Limiter(Redis.from_url(sys.argv[1]), prefix=sys.argv[2])
-    await limiter.admit(Pool("main/mini", 1), "bulk", lease_s=1.0, max_wait_s=5)
-    print("held", flush=True)
-    await asyncio.sleep(60)
-
-asyncio.run(hold())
-"""
-
-
-async def admit(limiter: Limiter, pool: Pool, lane: str = "standard", max_wait_s: float = 5.0) -> Permit:
-    return await limiter.admit(pool, lane, lease_s=30.0, max_wait_s=max_wait_s)
-
-
-async def leases(redis: Redis, prefix: str, pool: Pool) -> int:
-    """How many leases Redis holds for the pool."""
-    return int(await redis.zcard(f"{prefix}{{{pool.name}}}:leases"))
 
 
 async def test_no_more_than_the_cap_over_all_processes(new_limiter: NewLimiter) -> None:
-    pool, limiters = Pool("main/mini", 3), [new_limiter(), new_limiter()]
+    pool, limiters = wide(3), [new_limiter(), new_limiter()]
     permits = [await admit(limiters[n % 2], pool) for n in range(3)]
     for limiter in limiters:
         with pytest.raises(MustWait) as caught:
             await admit(limiter, pool, max_wait_s=0.05)
         assert caught.value.reason == "rate_limit"
         assert 1 < (caught.value.until - datetime.now(UTC)).total_seconds() < 6
-    limiters[0].settle(permits[0])
+    limiters[0].settle(permits[0], GOOD)
     assert (await admit(limiters[1], pool)).pool is pool
 
 
 async def test_pools_do_not_share_a_cap(new_limiter: NewLimiter) -> None:
     limiter = new_limiter()
     for name in ("main/mini", "main/big", "odd}name{"):
-        await admit(limiter, Pool(name, 1), max_wait_s=0)
+        await admit(limiter, wide(1, name), max_wait_s=0)
 
 
 async def test_a_settled_lease_wakes_the_head_at_once(new_limiter: NewLimiter, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(line, "_POLL_S", (60.0, 60.0))
-    limiter, pool = new_limiter(), Pool("main/mini", 1)
+    monkeypatch.setattr(line, "_BEAT_S", 60.0)
+    limiter, pool = new_limiter(), wide(1)
     permit = await admit(limiter, pool)
     waiting = asyncio.create_task(admit(limiter, pool))
     await asyncio.sleep(0.05)
-    limiter.settle(permit)
+    limiter.settle(permit, GOOD)
     async with asyncio.timeout(5):
         await waiting
 
 
 async def test_the_interactive_lane_goes_first_and_each_lane_in_order(new_limiter: NewLimiter) -> None:
-    limiter, pool, served = new_limiter(), Pool("main/mini", 1), []
+    limiter, pool, served = new_limiter(), wide(1), []
     first = await admit(limiter, pool)
 
     async def caller(lane: str, name: str) -> None:
         permit = await admit(limiter, pool, lane)
         served.append(name)
-        limiter.settle(permit)
+        limiter.settle(permit, GOOD)
 
     lanes = [("bulk", "b1"), ("bulk", "b2"), ("standard", "s1"), ("interactive", "i1"), ("interactive", "i2")]
     async with asyncio.TaskGroup() as group:
@@ -88,63 +61,12 @@ async def test_the_interactive_lane_goes_first_and_each_lane_in_order(new_limite
             group.create_task(caller(lane, name))
             await asyncio.sleep(0)
         await asyncio.sleep(0.05)
-        limiter.settle(first)
+        limiter.settle(first, GOOD)
     assert served == ["i1", "i2", "s1", "b1", "b2"]
 
 
-async def test_a_pause_is_shared_and_ends(new_limiter: NewLimiter) -> None:
-    mine, other, pool = new_limiter(), new_limiter(), Pool("main/mini", 5)
-    permit, kept = await admit(mine, pool), await admit(other, pool)
-    started = time.monotonic()
-    mine.settle(permit, pause_s=1.0)
-    with pytest.raises(MustWait):
-        await admit(mine, pool, max_wait_s=0.1)
-    permit = await admit(other, pool)
-    assert time.monotonic() - started > 0.9
-    other.settle(kept)
-
-
-async def test_a_long_pause_sends_everyone_away_with_its_end(new_limiter: NewLimiter) -> None:
-    mine, other, pool = new_limiter(), new_limiter(), Pool("main/mini", 1)
-    permit = await admit(mine, pool)
-    in_line = [asyncio.create_task(admit(limiter, pool)) for limiter in (mine, other) for _ in range(3)]
-    await asyncio.sleep(0.05)
-    mine.settle(permit, pause_s=60.0)
-    for result in await asyncio.gather(*in_line, return_exceptions=True):
-        assert isinstance(result, MustWait)
-        assert 55 < (result.until - datetime.now(UTC)).total_seconds() <= 60.5
-
-
-async def test_a_shorter_pause_does_not_end_a_longer_one(new_limiter: NewLimiter) -> None:
-    limiter, pool = new_limiter(), Pool("main/mini", 5)
-    first, second = await admit(limiter, pool), await admit(limiter, pool)
-    limiter.settle(first, pause_s=60.0)
-    limiter.settle(second, pause_s=0.05)
-    await asyncio.sleep(0.1)
-    fresh = new_limiter()
-    with pytest.raises(MustWait):
-        await admit(fresh, pool)
-
-
-async def test_a_killed_holder_loses_its_lease(
-    new_limiter: NewLimiter, shared_valkey: RunningServer, prefix: str
-) -> None:
-    limiter, pool = new_limiter(), Pool("main/mini", 1)
-    with subprocess.Popen(  # noqa: ASYNC220
-        [sys.executable, "-c", _HOLDER, shared_valkey.url, prefix], stdout=subprocess.PIPE, text=True
-    ) as holder:
-        assert holder.stdout is not None
-        assert await asyncio.to_thread(holder.stdout.readline) == "held\n"
-        holder.kill()
-    with pytest.raises(MustWait):
-        await admit(limiter, pool, max_wait_s=0)
-    started = time.monotonic()
-    await admit(limiter, pool)
-    assert time.monotonic() - started < 4.0
-
-
 async def test_cancellation_frees_the_slot(new_limiter: NewLimiter, redis: Redis, prefix: str) -> None:
-    limiter, pool = new_limiter(), Pool("main/mini", 1)
+    limiter, pool = new_limiter(), wide(1)
     for ticks in range(12):
         task = asyncio.create_task(admit(limiter, pool))
         for _ in range(ticks):
@@ -152,13 +74,13 @@ async def test_cancellation_frees_the_slot(new_limiter: NewLimiter, redis: Redis
         task.cancel()
         result = (await asyncio.gather(task, return_exceptions=True))[0]
         if isinstance(result, Permit):
-            limiter.settle(result)
+            limiter.settle(result, GOOD)
     await limiter.close()
-    assert await leases(redis, prefix, pool) == 0
+    assert await leases(redis, prefix) == 0
 
 
 async def test_closing_sends_the_waiting_away(new_limiter: NewLimiter) -> None:
-    limiter, pool = new_limiter(), Pool("main/mini", 1)
+    limiter, pool = new_limiter(), wide(1)
     await admit(limiter, pool)
     waiting = asyncio.create_task(admit(limiter, pool, max_wait_s=60))
     await asyncio.sleep(0.05)
@@ -168,33 +90,114 @@ async def test_closing_sends_the_waiting_away(new_limiter: NewLimiter) -> None:
 
 
 async def test_the_scripts_come_back_after_a_flush(new_limiter: NewLimiter, redis: Redis) -> None:
-    limiter, pool = new_limiter(), Pool("main/mini", 2)
-    limiter.settle(await admit(limiter, pool))
+    limiter, pool = new_limiter(), wide(2)
+    limiter.settle(await admit(limiter, pool), GOOD)
     await redis.script_flush()
-    limiter.settle(await admit(limiter, pool))
+    limiter.settle(await admit(limiter, pool), GOOD)
     assert not limiter.away
 
 
-async def test_a_full_pool_is_shared_fairly_by_processes(new_limiter: NewLimiter) -> None:
-    pool, limiters = Pool("main/mini", 1), [new_limiter() for _ in range(3)]
-    served = [0, 0, 0]
+async def test_a_full_pool_is_shared_fairly_by_projects(new_limiter: NewLimiter) -> None:
+    pool, limiters = wide(1), [new_limiter() for _ in range(2)]
+    served = {"flood": 0, "small": 0}
     until = time.monotonic() + 1.5
 
-    async def caller(n: int) -> None:
+    async def caller(n: int, project: str) -> None:
         while time.monotonic() < until:
-            permit = await admit(limiters[n], pool)
+            permit = await admit(limiters[n], pool, project=project)
             await asyncio.sleep(0.002)
-            served[n] += 1
-            limiters[n].settle(permit)
+            served[project] += 1
+            limiters[n].settle(permit, GOOD)
 
-    # The first process has ten times the callers of the others.
-    await asyncio.gather(*(caller(0) for _ in range(10)), caller(1), caller(2))
-    assert min(served) >= max(served) / 4
+    # One project has ten times the callers of the other, and the other's only caller sits in another worker.
+    await asyncio.gather(*(caller(0, "flood") for _ in range(20)), caller(1, "small"))
+    assert served["small"] >= served["flood"] / 3
+
+
+async def test_tokens_are_what_is_shared_fairly(new_limiter: NewLimiter) -> None:
+    limiter, pool, served = new_limiter(), wide(1), []
+    first = await admit(limiter, pool)
+
+    async def caller(project: str, tokens: int) -> None:
+        permit = await admit(limiter, pool, project=project, tokens=tokens)
+        served.append(project)
+        limiter.settle(permit, GOOD)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(4):
+            group.create_task(caller("large", 1000))
+        for _ in range(8):
+            group.create_task(caller("small", 100))
+        await asyncio.sleep(0.1)
+        limiter.settle(first, GOOD)
+    # For one large call ten small ones fit: no second large one goes before the small ones are done.
+    assert served.index("large") < 2
+    assert served[-3:] == ["large"] * 3
+
+
+async def test_the_head_of_the_line_is_granted_whoever_asks(new_limiter: NewLimiter) -> None:
+    mine, other, pool, served = new_limiter(), new_limiter(), wide(1), list[int]()
+    first = await admit(mine, pool)
+
+    async def caller(limiter: Limiter, number: int) -> None:
+        permit = await admit(limiter, pool)
+        served.append(number)
+        limiter.settle(permit, GOOD)
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(10):
+            group.create_task(caller((mine, other)[number % 2], number))
+            await asyncio.sleep(0.05)
+        mine.settle(first, GOOD)
+    assert served == list(range(10))
+
+
+async def test_a_call_that_rests_keeps_its_place_and_parks_when_it_is_long(new_limiter: NewLimiter) -> None:
+    limiter, pool = new_limiter(), wide(5)
+    permit = await admit(limiter, pool, rest_s=0.2)
+    assert permit.waited_s >= 0.2
+    with pytest.raises(MustWait) as caught:
+        await admit(limiter, pool, rest_s=20.0)
+    assert 19 < (caught.value.until - datetime.now(UTC)).total_seconds() < 22
+
+
+async def test_a_paced_pool_grants_at_its_rate_over_all_processes(new_limiter: NewLimiter) -> None:
+    pool = Pool("main/mini", 100, requests_per_minute=600)
+    limiters = [new_limiter() for _ in range(3)]
+    started = time.monotonic()
+
+    async def caller(n: int) -> None:
+        limiters[n % 3].settle(await admit(limiters[n % 3], pool, max_wait_s=30), GOOD)
+
+    await asyncio.gather(*(caller(n) for n in range(30)))
+    took_s = time.monotonic() - started
+    # Ten a second after a bucket of half a second.
+    assert 2.0 < took_s < 8.0
+
+
+async def test_an_unknown_pool_starts_slowly(new_limiter: NewLimiter) -> None:
+    limiter, pool = new_limiter(), Pool("main/mini", 100)
+    started = time.monotonic()
+    for _ in range(4):
+        limiter.settle(await admit(limiter, pool), GOOD)
+    assert time.monotonic() - started > 0.9
+
+
+async def test_a_wait_that_is_known_to_be_long_parks_at_once(new_limiter: NewLimiter) -> None:
+    limiter, pool = new_limiter(), Pool("main/mini", 100, requests_per_minute=1)
+    limiter.settle(await admit(limiter, pool), GOOD)
+    started = time.monotonic()
+    results = await asyncio.gather(*(admit(limiter, pool) for _ in range(5)), return_exceptions=True)
+    assert all(isinstance(result, MustWait) for result in results)
+    assert time.monotonic() - started < 3.0
+    for result in results:
+        assert isinstance(result, MustWait)
+        assert 50 < (result.until - datetime.now(UTC)).total_seconds() < 64
 
 
 async def test_a_busy_pool_needs_no_polling(new_limiter: NewLimiter, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(line, "_POLL_S", (60.0, 60.0))
-    limiter, pool, in_use, most = new_limiter(), Pool("main/mini", 20), 0, 0
+    monkeypatch.setattr(line, "_BEAT_S", 60.0)
+    limiter, pool, in_use, most = new_limiter(), wide(12), 0, 0
 
     async def caller() -> None:
         nonlocal in_use, most
@@ -204,8 +207,8 @@ async def test_a_busy_pool_needs_no_polling(new_limiter: NewLimiter, monkeypatch
             most = max(most, in_use)
             await asyncio.sleep(0.005)
             in_use -= 1
-            limiter.settle(permit)
+            limiter.settle(permit, GOOD)
 
     async with asyncio.timeout(20):
         await asyncio.gather(*(caller() for _ in range(80)))
-    assert most == 20
+    assert most == 12

@@ -14,8 +14,9 @@ from redis.asyncio import Redis
 
 from app.domain.errors import MustWait
 from app.gateway.limiter import Limiter
-from app.gateway.pool import Pool
+from tests.gateway.admitting import GOOD, admit, leases, wide
 from tests.gateway.conftest import open_redis
+from tests.gateway.pool_state import waiting
 from tests.supervise.embedded import RunningServer
 
 _examples = count()
@@ -30,7 +31,7 @@ class Caller:
     starts_ms: int
     holds_ms: int
     canceled_after_ticks: int | None
-    pause_ms: int | None
+    learns: bool
 
 
 _CALLERS = st.lists(
@@ -41,7 +42,7 @@ _CALLERS = st.lists(
         starts_ms=st.integers(0, 8),
         holds_ms=st.integers(0, 6),
         canceled_after_ticks=st.none() | st.integers(0, 20),
-        pause_ms=st.none() | st.none() | st.none() | st.integers(1, 20),
+        learns=st.booleans(),
     ),
     min_size=1,
     max_size=40,
@@ -53,7 +54,7 @@ class _Scene:
 
     def __init__(self, limiters: Sequence[Limiter], cap: int) -> None:
         self._limiters = limiters
-        self._pool = Pool("main/mini", cap)
+        self._pool = wide(cap)
         self._in_use = 0
         self.most = 0
         self.served = 0
@@ -68,7 +69,7 @@ class _Scene:
     async def _call(self, caller: Caller) -> None:
         limiter = self._limiters[caller.process]
         await asyncio.sleep(caller.starts_ms / 1000)
-        permit = await limiter.admit(self._pool, caller.lane, lease_s=30, max_wait_s=5)
+        permit = await admit(limiter, self._pool, caller.lane, project=str(caller.holds_ms % 3))
         self._in_use += 1
         self.most = max(self.most, self._in_use)
         try:
@@ -76,7 +77,7 @@ class _Scene:
             self.served += 1
         finally:
             self._in_use -= 1
-            limiter.settle(permit, caller.pause_ms / 1000 if caller.pause_ms else None)
+            limiter.settle(permit, GOOD if caller.learns else None)
 
 
 async def _cancel(task: asyncio.Task[None], caller: Caller) -> None:
@@ -87,11 +88,9 @@ async def _cancel(task: asyncio.Task[None], caller: Caller) -> None:
         task.cancel()
 
 
-async def _left(redis: Redis, prefix: str) -> tuple[int, dict[bytes, bytes]]:
-    """The leases that Redis still holds, and what it counts by process."""
-    root = f"{prefix}{{main/mini}}:"
-    held: dict[bytes, bytes] = await redis.execute_command("HGETALL", f"{root}held")  # type: ignore[no-untyped-call]
-    return await redis.zcard(f"{root}leases"), {name: n for name, n in held.items() if name != b":last"}
+async def _left(redis: Redis, prefix: str) -> tuple[int, int]:
+    """The leases that Redis still holds, and who stands in its line."""
+    return await leases(redis, prefix), await waiting(redis, prefix)
 
 
 @settings(max_examples=60, deadline=None)
@@ -108,6 +107,6 @@ def test_never_above_the_cap_and_nothing_left(shared_valkey: RunningServer, call
                 await limiter.close()
             assert scene.most <= cap
             assert scene.served >= sum(caller.canceled_after_ticks is None for caller in callers)
-            assert await _left(clients[0], prefix) == (0, {})
+            assert await _left(clients[0], prefix) == (0, 0)
 
     asyncio.run(example())

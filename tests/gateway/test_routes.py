@@ -12,9 +12,11 @@ from app.gateway.pool import Pool
 from app.gateway.routes import Routes, Target, in_turn
 from app.settings import LadderTarget, ModelAlias, PoolSettings, ProviderSettings, Settings
 
+_BIG = PoolSettings(models=["big-1"], requests_per_minute=600, tokens_per_minute=90_000)
+
 
 def _settings(simulator_url: str | None = None) -> Settings:
-    pools = {"small": PoolSettings(models=["mini-1", "mini-2"], max_in_flight=7), "big": PoolSettings(models=["big-1"])}
+    pools = {"small": PoolSettings(models=["mini-1", "mini-2"], max_in_flight=7), "big": _BIG}
     main = ProviderSettings(dialect="openai", base_url="http://127.0.0.1:9/v1", pools=pools)
     ladder = [LadderTarget(provider="main", model="mini-1"), LadderTarget(provider="backup", model="other")]
     return Settings(
@@ -26,7 +28,7 @@ def _settings(simulator_url: str | None = None) -> Settings:
 
 def test_a_ladder_with_its_pools() -> None:
     assert Routes(_settings()).targets("small", test_mode=False) == (
-        Target("main", "mini-1", Pool("main/small", 7)),
+        Target("main", "mini-1", Pool("main/small", 7, at_once=7)),
         Target("backup", "other", Pool("backup/other", 1000)),
     )
 
@@ -35,7 +37,7 @@ def test_a_pool_without_a_cap_takes_the_general_one() -> None:
     settings = _settings()
     alias = ModelAlias(ladder=[LadderTarget(provider="main", model="big-1")])
     routes = Routes(settings.model_copy(update={"models": {"big": alias}}))
-    assert routes.targets("big", test_mode=False)[0].pool == Pool("main/big", 1000)
+    assert routes.targets("big", test_mode=False)[0].pool == Pool("main/big", 1000, 600, 90_000)
 
 
 def test_an_unknown_alias_is_named_with_the_known_ones() -> None:
@@ -55,7 +57,7 @@ def test_the_simulated_provider_serves_any_alias() -> None:
     routes = Routes(Settings(simulator_url="http://127.0.0.1:9"))
     assert routes.aliases() is None
     (target,) = routes.targets("anything", test_mode=False)
-    assert target == Target("simulated", "anything-sim", Pool("simulated/anything-sim", 1000))
+    assert target == Target("simulated", "anything-sim", Pool("simulated/anything-sim", 1000, 60_000_000, at_once=1000))
 
 
 def test_test_mode_goes_to_the_simulated_provider_or_nowhere() -> None:

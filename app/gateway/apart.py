@@ -1,0 +1,113 @@
+"""A worker without Redis: it keeps to its part of what was last known of a pool, and never looks for more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from app.domain.clock import Clock
+from app.gateway.pool import NO_CONNECTION, CallResult, Pool
+from app.gateway.waiter import Wanted
+
+# Where nothing was ever heard of the pool, a worker takes one of four for itself.
+_UNKNOWN_WORKERS = 4
+# What a worker leaves of a limit that it shares by guess (`figures.lua` has the same for what was learned).
+_SHARE = 0.85
+_CUT = 0.8
+# So many failures in a row, and it tries one call at a time, more and more rarely.
+_DOWN_AFTER = 10
+_DOWN_S = (1.0, 60.0)
+
+
+@dataclass(slots=True)
+class _Bucket:
+    """One limit's part: refilled by its rate, never deeper than `depth`."""
+
+    name: str
+    rate: float
+    depth: float
+    level: float
+    at_s: float
+
+    def wait_s(self, cost: float, now_s: float) -> float:
+        """Seconds until a call of that cost fits; one that is larger than the bucket goes when it is full."""
+        self.level = min(self.depth, self.level + (now_s - self.at_s) * self.rate)
+        self.at_s = now_s
+        return max(0.0, (min(cost, self.depth) - self.level) / self.rate)
+
+
+class Apart:
+    """Made when Redis goes away, from the last snapshot."""
+
+    def __init__(self, pool: Pool, snapshot: bytes, clock: Clock, unnamed_wait_s: float) -> None:
+        known = orjson.loads(snapshot) if snapshot else _guess(pool)
+        now_s = clock.monotonic()
+        self._clock = clock
+        self._unnamed_wait_s = unnamed_wait_s
+        self._stopped = bool(known.get("stopped"))
+        self._cap = min(int(known["cap"]), pool.max_in_flight)
+        # An empty list is `{}` where Lua wrote it.
+        dimensions = known["dimensions"] or ()
+        self._buckets = [_Bucket(one["name"], one["rate"], one["depth"], 0.0, now_s) for one in dimensions]
+        self._rest_until_s = now_s
+        self._cut_s = now_s
+        self._failures = 0
+
+    def ask(self, wanted: Wanted, held: int) -> float | None:
+        """0: go. Else the seconds until it is worth to ask again; None: after a call has ended."""
+        now_s = self._clock.monotonic()
+        if self._stopped or held >= self._cap or (self._failures >= _DOWN_AFTER and held):
+            return None
+        wait_s = max(
+            [self._rest_until_s - now_s, *(one.wait_s(_cost(one.name, wanted), now_s) for one in self._buckets)]
+        )
+        if wait_s > 0:
+            return wait_s
+        for bucket in self._buckets:
+            bucket.level -= _cost(bucket.name, wanted)
+        return 0.0
+
+    def learn(self, result: CallResult) -> None:
+        """A refusal makes it rest and go slower, once for all calls that were sent before; failures in a row too."""
+        now_s = self._clock.monotonic()
+        if result.status == 429:
+            wait_s = self._unnamed_wait_s if result.retry_after_s is None else result.retry_after_s
+            self._rest_until_s = max(self._rest_until_s, now_s + wait_s)
+            if now_s - result.took_s > self._cut_s:
+                self._cut_s = now_s
+                for bucket in self._buckets:
+                    bucket.rate, bucket.level = bucket.rate * _CUT, min(bucket.level, 0.0)
+        failed = result.status >= 500 or result.status == NO_CONNECTION
+        self._failures = self._failures + 1 if failed else 0
+        if self._failures >= _DOWN_AFTER:
+            shortest_s, longest_s = _DOWN_S
+            down_s = min(longest_s, shortest_s * 2.0 ** min(self._failures - _DOWN_AFTER, 10))
+            self._rest_until_s = max(self._rest_until_s, now_s + down_s)
+
+
+def _guess(pool: Pool) -> Mapping[str, Any]:
+    """A part of what the configuration announces."""
+    announced = {"requests": pool.requests_per_minute, "tokens": pool.tokens_per_minute}
+    share = _SHARE / _UNKNOWN_WORKERS / 60
+    return {
+        "cap": max(1, pool.max_in_flight // _UNKNOWN_WORKERS),
+        "dimensions": [
+            {"name": name, "rate": limit * share, "depth": max(1.0, limit * share)}
+            for name, limit in announced.items()
+            if limit is not None
+        ],
+    }
+
+
+def _cost(dimension: str, wanted: Wanted) -> float:
+    """What a call takes of a limit, by the controller's name of it."""
+    if dimension == "requests":
+        return 1.0
+    if dimension == "tokens_input":
+        return wanted.input_tokens
+    if dimension == "tokens_output":
+        return wanted.output_tokens
+    return wanted.input_tokens + wanted.output_tokens

@@ -1,0 +1,165 @@
+-- One turn of a process at a pool: tells what it holds, what ended, who came and who left; grants go to the heads of
+-- the line, whoever's they are.
+-- ARGV: process; whole: 1 when it tells everything it has, 2 when it does so again since it was forgotten; 1 for a beat; limits (JSON); most grants; prefix of the rings; then
+-- counts and members of: leases held (id, ms), ended (id, mark, result as JSON), left (lane, tenant, member),
+-- joined (lane, tenant, member, id, rank, waited ms).
+-- Returns: state (0 fine, 1 this process is not known: tell everything), ms until the next turn (-1: only after a
+-- settle), reason, 1 when this process is the one to come then, snapshot (JSON, after a beat), then granted ids and marks.
+local me, whole, beat, limits, most, rings = ARGV[1], ARGV[2] ~= '0', ARGV[3] == '1', ARGV[4], tonumber(ARGV[5]), ARGV[6]
+-- Who is to come for the next grant may be late by so much; then anybody comes.
+local LATE_S = 0.25
+local IDLE_S = 60
+-- A pool that was forgotten hears first what is in flight.
+local HEAR_S = 1.5
+
+local place = 6
+local function next_argument()
+  place = place + 1
+  return ARGV[place]
+end
+
+local pool, now = open(whole)
+if not pool or (not whole and (pool.processes[me] or -1) < 0) then return { 1, 0, '', 0, '' } end
+pool.processes[me] = now
+if pool.born == now and ARGV[2] == '2' then pool.hear_until = now + HEAR_S end
+local core, line, answer = pool.core, new_line(pool, now), { 0, 0, '', 0, '' }
+local flying = in_flight(now)
+
+local function give(id, mark)
+  answer[#answer + 1], answer[#answer + 2] = id, mark
+end
+
+local function drop_leases(dead)
+  for _, id in ipairs(redis.call('ZRANGE', LEASES, 0, -1)) do
+    if dead[string.match(id, '^%w+')] then flying = flying - redis.call('ZREM', LEASES, id) end
+  end
+end
+
+-- How many workers there are; what the dead held is free again, and tenants that are gone are forgotten.
+local function count()
+  local alive, dead, died = 0, {}, false
+  for process, heard in pairs(pool.processes) do
+    if now - math.abs(heard) > DEAD_S then dead[process], died = true, true else alive = alive + 1 end
+  end
+  for process in pairs(dead) do
+    pool.processes[process], pool.mail[process] = nil, nil
+    redis.call('DEL', ROOT .. 'mail:' .. process)
+  end
+  if died then drop_leases(dead) end
+  for _, tenants in ipairs(pool.lines) do
+    for name, one in pairs(tenants) do
+      if one.waiting <= 0 and now - one.at > IDLE_S then tenants[name] = nil end
+    end
+  end
+  return alive
+end
+
+local function adopt()
+  for _ = 1, tonumber(next_argument()) do
+    local id, ms = next_argument(), tonumber(next_argument())
+    flying = flying + redis.call('ZADD', LEASES, string.format('%.3f', now + ms / 1000), id)
+  end
+end
+
+-- Of marks that this state gave: a result without one was made while Redis was away, or before it was emptied.
+local function learn(mark, result)
+  if result == '' then return end
+  local found = mark ~= '' and cmsgpack.unpack(mark)
+  local told = cjson.decode(result)
+  told.sent = now - told.took
+  if found and found[1] == pool.born then
+    adaptive.settle(core, now, found[2], told, flying)
+  elseif not found then
+    adaptive.settle(core, now, nil, told, flying)
+  end
+end
+
+local function settle()
+  for _ = 1, tonumber(next_argument()) do
+    local id, mark, result = next_argument(), next_argument(), next_argument()
+    local held = redis.call('ZREM', LEASES, id) == 1
+    if held then flying = flying - 1 end
+    if held or mark == '' then learn(mark, result) end
+  end
+end
+
+local function leave()
+  for _ = 1, tonumber(next_argument()) do
+    line.leave(tonumber(next_argument()), next_argument(), next_argument())
+  end
+end
+
+-- Whoever holds a lease already was granted it in an answer that got lost.
+local function join()
+  for index = 1, tonumber(next_argument()) do
+    local lane, tenant, member = tonumber(next_argument()), next_argument(), next_argument()
+    local id, rank, waited_s = next_argument(), tonumber(next_argument()), tonumber(next_argument()) / 1000
+    if whole and redis.call('ZSCORE', LEASES, id) then
+      give(id, '')
+    else
+      line.join(lane, tenant, member, rank, now - waited_s + index * 1e-5)
+    end
+  end
+end
+
+local function send(process, id, mark)
+  local mail = ROOT .. 'mail:' .. process
+  redis.call('RPUSH', mail, id, mark)
+  redis.call('EXPIRE', mail, DEAD_S)
+  redis.call('PUBLISH', rings .. process, id .. ' ' .. mark)
+  pool.mail[process] = true
+end
+
+local function grant()
+  if now < pool.hear_until then return pool.hear_until - now, 'blocked' end
+  local grants, wait_s, reason = adaptive.grant(core, now, line, flying, most)
+  local leases = {}
+  for _, one in ipairs(grants) do
+    local id, mark = one[1], cmsgpack.pack({ pool.born, one[2] })
+    local head = line.granted(id)
+    leases[#leases + 1], leases[#leases + 2] = string.format('%.3f', now + head.lease_s), id
+    if head.process == me then give(id, mark) else send(head.process, id, mark) end
+  end
+  if #leases > 0 then redis.call('ZADD', LEASES, unpack(leases)) end
+  return wait_s, reason or ''
+end
+
+-- One process comes at the right time, the others only when it does not.
+local function appoint(wait_s)
+  if wait_s < 0 then
+    pool.keeper = nil
+    return -1, 0
+  end
+  local at, keeper = now + wait_s, pool.keeper
+  if not keeper or keeper.process == me or now > keeper.at + LATE_S or keeper.at > at + LATE_S then
+    pool.keeper = { process = me, at = at }
+    return wait_s, 1
+  end
+  return wait_s, 0
+end
+
+if whole and limits ~= pool.limits then
+  pool.limits = limits
+  configure(pool, now)
+end
+if beat then
+  -- A pool where nothing went on was idle, and no worker without Redis.
+  if pool.idle then core.beat_at = nil end
+  answer[5] = cjson.encode(adaptive.beat(core, now, count()))
+end
+if pool.mail[me] then
+  local mail = ROOT .. 'mail:' .. me
+  for _, part in ipairs(redis.call('LRANGE', mail, 0, -1)) do answer[#answer + 1] = part end
+  redis.call('DEL', mail)
+  pool.mail[me] = nil
+end
+adopt()
+settle()
+leave()
+join()
+local wait_s, reason = grant()
+local again_s, keeper = appoint(wait_s)
+answer[2], answer[3], answer[4] = again_s < 0 and -1 or math.ceil(again_s * 1000), reason, keeper
+pool.idle = reason == 'empty' and redis.call('ZCARD', LEASES) == 0
+close(pool)
+return answer
