@@ -27,10 +27,14 @@ class Site:
     def __init__(self, stack: Stack, folder: Path, locked: ProviderProcess) -> None:
         self.stack, self.locked = stack, locked
         self.path, self.key = folder / "laneway.toml", folder / "key"
+        self._writes = 0
 
     def write(self, provider: str = "main", more: str = "") -> None:
-        """A file whose alias `small` is a model of that provider."""
+        """A file whose alias `small` is a model of that provider; no two are the same."""
+        self._writes += 1
         self.path.write_text(f"""{more}
+[alerts]
+dead_letters = {self._writes}
 [models.small]
 ladder = [{{ provider = "{provider}", model = "mini-1" }}]
 [providers.main]
@@ -87,10 +91,7 @@ def site(made: Site) -> Iterator[Site]:
     made.locked.clear_calls()
     yield made
     made.stack.provider.reset_faults()
-    made.key.write_text(_KEY)
-    made.write()
-    until(lambda: made.stack.submit("asks", {"text": "at rest"}, wait=20)["status"] == "succeeded")
-    until(lambda: _providers(made)[-1] == "main")
+    made.change()
 
 
 def _providers(site: Site) -> list[str]:
@@ -155,9 +156,9 @@ def test_hangup_has_the_file_read_though_nothing_shows_that_it_changed(site: Sit
 
 
 def test_a_key_is_rotated_in_its_file(site: Site) -> None:
+    site.change("other")
     before = site.told("configuration taken")
     site.key.write_text("sk-wrong")
-    site.write("other")
     site.taken(before)
     refused = site.stack.submit("asks", {"text": "x"}, wait=20)
     assert refused["error"]["code"] == "provider_auth"
