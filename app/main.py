@@ -14,7 +14,21 @@ from fastapi.telemetry import TelemetryConfig
 from app import __version__
 from app.domain import hangup
 from app.engine.catalogue import Catalogue
-from app.routers import cache, dead_letters, errors, events, feed, health, jobs, openapi, operations, status, workflows
+from app.routers import (
+    cache,
+    dead_letters,
+    errors,
+    events,
+    feed,
+    health,
+    jobs,
+    keys,
+    openapi,
+    operations,
+    status,
+    usage,
+    workflows,
+)
 from app.routers.requestid import RequestId
 from app.routers.timing import Timed
 from app.settings import Settings
@@ -53,7 +67,7 @@ def create_app(settings: Settings, catalogue: Catalogue) -> FastAPI:
     )
     errors.install(app)
     # Routes are tried in this order: the most called first.
-    for room in (jobs, events, feed, workflows, dead_letters, operations, cache, status, health):
+    for room in (jobs, events, feed, workflows, dead_letters, operations, cache, usage, keys, status, health):
         app.include_router(room.router)
     openapi.install(app, catalogue)
     app.add_middleware(RequestId)

@@ -232,6 +232,9 @@ def _runtime(
     operations = Operations(database, render, bounds(settings.queue))
     cache = ExactCache(redis, settings.cache, settings.pepper.get_secret_value(), clock)
     outputs = Outputs(cache, clock)
+    submit = Submit(
+        Submissions(database, render), reads, backlog, outputs, ring, wake, export, clock, hours, metrics, money.budgets
+    )
     return Runtime(
         file=file,
         hours=hours,
@@ -257,10 +260,7 @@ def _runtime(
         cache=cache,
         outputs=outputs,
         invalidation=Invalidation(cache, Audits(database), clock),
-        submit=Submit(
-            Submissions(database, render), reads, backlog, outputs, ring, wake, export, clock, hours, metrics,
-            money.budgets,
-        ),  # fmt: skip
+        submit=submit,
         wait=Wait(reads, wake, clock),
         events=events,
         watch=Watch(WatchParts(events, reads, wake, clock, base_url), settings.http.heartbeat_s),

@@ -55,7 +55,8 @@ class Run:
     `resumed` False promises that no record exists, so that none is loaded. `deadline` is the client's (aware UTC).
     `on_progress` gets percent and step; it only notes them. `on_delta` gets what streaming clients are sent: a kind,
     `delta` (emitted by the author), `piece` (of a streamed answer) or `reset`, and JSON data. `may_start` is awaited
-    before each new try of a step. `charge` says whose money calls are, no budget is asked without. `doing` shows the steps, by name and key, whose try goes on, and since when.
+    before each new try of a step. `charge` says whose money calls are; without it no budget is asked. `doing` shows
+    the steps, by name and key, whose try goes on, and since when.
     `mends`: the job has succeeded without some steps that are not critical; they are tried again, and so is what was
     recorded under arguments that came of them.
     """

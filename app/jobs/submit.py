@@ -29,9 +29,11 @@ from app.domain.job import (
     Usage,
 )
 from app.engine.workflow import Workflow
+from app.gateway.budget import Budgets
 from app.jobs.backlog import Backlog
 from app.jobs.check import validated
 from app.jobs.export import Export
+from app.jobs.means import refuse_without_means
 from app.jobs.outputs import Find, Outputs
 from app.jobs.recover import tell
 from app.jobs.start import start_of
@@ -112,10 +114,11 @@ class Submit:
 
     def __init__(
         self, submissions: Submissions, reads: Reads, backlog: Backlog, outputs: Outputs, ring: Ring, wake: Wake,
-        export: Export, clock: Clock, hours: Mapping[str, Hours], metrics: Metrics,
+        export: Export, clock: Clock, hours: Mapping[str, Hours], metrics: Metrics, budgets: Budgets,
     ) -> None:  # fmt: skip
         self._submissions = submissions
         self._metrics = metrics
+        self._budgets = budgets
         self._hours = hours
         self._reads = reads
         self._backlog = backlog
@@ -169,15 +172,16 @@ class Submit:
         return job
 
     async def _past_the_doors(self, request: SubmitRequest, submission: Submission) -> Submitted | None:
-        """Count the job. A known output needs no place in the queue; a repetition passes, whatever the doors say.
+        """Count the job. A known output needs neither money nor a place in the queue; a repetition passes all doors.
 
-        Raises Problem `only_if_cached_miss`, `queue_full`.
+        Raises Problem `only_if_cached_miss`, `budget_exhausted`, `queue_full`.
         """
         if submission.job.known is not None:
             return None
         try:
             if request.cache.only:
                 raise Problem("only_if_cached_miss", "No output of an equal job is known, and none was to be made.")
+            await refuse_without_means(self._budgets, submission.job, self._clock.now())
             self._backlog.admit(submission.job.project_id)
         except Problem:
             earlier = await self._submissions.earlier(submission)

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from app.domain.clock import Clock
 from app.jobs.told import Told
-from app.jobs.view import event_view, job_view, thin_view
+from app.jobs.view import feed_view
 from app.store.database import StoreAway
 from app.store.feed import Feed, FeedEvent, Place
 
@@ -57,5 +57,5 @@ class Tail:
                 await self._closed.wait()
 
     def _told(self, one: FeedEvent) -> Told:
-        event = event_view(one.event, thin_view(job_view(one.job, self._base_url)))
-        return Told("job", event, event["id"])
+        event = feed_view(one, self._base_url)
+        return Told("job" if one.job else "budget", event, event["id"])

@@ -12,6 +12,7 @@ from app.domain import ids, money
 from app.domain.errors import Failure
 from app.domain.job import Attempt, Job, Status, Usage
 from app.store.events import StoredEvent
+from app.store.feed import FeedEvent
 
 _THIN = ("id", "object", "workflow", "version", "status", "terminal", "reason", "revision", "error")
 
@@ -84,6 +85,13 @@ def event_view(event: StoredEvent, job: Mapping[str, Any]) -> dict[str, Any]:
         "revision": event.revision,
         "data": job,
     }
+
+
+def feed_view(one: FeedEvent, base_url: str) -> dict[str, Any]:
+    """The JSON of an event of a project's feed; one that is about no job carries what it is about itself."""
+    if one.job is not None:
+        return event_view(one.event, thin_view(job_view(one.job, base_url)))
+    return {**event_view(one.event, {"id": None}), "data": _stored(one.data)}
 
 
 def tag_of(revision: int) -> str:

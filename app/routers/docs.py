@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.routers import many_samples, samples
+from app.routers import many_samples, money_shapes, samples
 
 _KEYED = ("missing_key", "invalid_key", "scope_missing")
 _ALWAYS = ("internal", "reduced_capacity")
@@ -88,6 +88,8 @@ TAGS = {
     "dead letters": "What failed, by cause, and its replay.",
     "operations": "Acts upon many jobs, and who did them.",
     "cache": "Answers and outputs that are known.",
+    "money": "What was used, and what it cost.",
+    "keys": "Who may call, and what they may spend.",
     "health": "Whether the service works.",
     "webhooks": "What we send: Standard Webhooks, signed.",
 }
@@ -103,7 +105,8 @@ OPERATIONS: dict[str, Operation] = {
             202: Told("Accepted", "Job", samples.QUEUED),
         },
         (
-            "invalid_header", "invalid_cursor", "max_cost_too_low", "workflow_not_allowed", "not_found",
+            "invalid_header", "invalid_cursor", "budget_exhausted", "max_cost_too_low",
+            "workflow_not_allowed", "not_found",
             "not_streamable", "duplicate_job", "result_expired", "idempotency_key_reused", "webhook_url_forbidden",
             "queue_full", "only_if_cached_miss",
         ),
@@ -180,6 +183,20 @@ OPERATIONS: dict[str, Operation] = {
     "cache.invalidate": Operation(
         {200: Told("Dropped", "Invalidation", many_samples.INVALIDATION)}, body=("Invalidate", {"tags": ["reviews"]})
     ),
+    "usage.get": Operation(
+        {200: Told("Sums, and all of it", "UsageReport", money_shapes.USAGE)}, ("input_invalid", "unknown_field")
+    ),
+    "keys.create": Operation(
+        {201: Told("Made", "ApiKeyState", money_shapes.MINTED)}, ("not_found",), ("NewKey", money_shapes.NEW_KEY)
+    ),
+    "keys.list": Operation({200: Told("Keys", "ApiKeyList", {"data": [money_shapes.KEY]})}),
+    "keys.get": Operation({200: Told("The key", "ApiKeyState", money_shapes.KEY)}, ("not_found",)),
+    "keys.update": Operation(
+        {200: Told("The key", "ApiKeyState", money_shapes.KEY)},
+        ("not_found",),
+        ("KeyChange", {"budget": {"day_usd": "9.00"}}),
+    ),
+    "keys.revoke": Operation({200: Told("It has ended", "ApiKeyState", money_shapes.KEY)}, ("not_found",)),
     "ops.status": Operation({200: Told("The service", "ServiceState", samples.STATUS)}),
     "ops.metrics": Operation({200: Told("The service", "Metrics", samples.METRICS, "text/plain")}),
     "health.live": Operation({200: Told("Alive", "Live", {"status": "ok"})}, open=True),

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from app.domain import ids
 from app.domain.errors import Problem
-from app.jobs.view import event_view, job_view, thin_view
+from app.jobs.view import feed_view
 from app.routers.deps import ReaderDep, RuntimeDep
 from app.routers.headers import last_event_id, wants_stream
 from app.routers.reply import event_page
@@ -28,7 +28,7 @@ _CURSOR = re.compile(r"([0-9]{1,18})-([0-9]{1,18})")
 async def get_feed(
     request: Request, key: ReaderDep, runtime: RuntimeDep, query: Annotated[EventsQuery, Query()]
 ) -> Response:
-    """All events of the project's jobs in the order of their commits, oldest first; as a page, or as a stream.
+    """All events of the project's jobs and budgets in the order of their commits, oldest first; a page, or a stream.
 
     Whoever missed webhooks finds here what they told; `after` takes their `feed_cursor` too.
     """
@@ -36,7 +36,7 @@ async def get_feed(
     if wants_stream(request):
         return EventStream(runtime.tail.follow(key.project_id, place), {})
     found = await runtime.feed.after(key.project_id, place, query.limit + 1)
-    data = [event_view(one.event, thin_view(job_view(one.job, runtime.base_url))) for one in found]
+    data = [feed_view(one, runtime.base_url) for one in found]
     return event_page(request, f"{runtime.base_url}/v1/events", data, query.limit)
 
 

@@ -314,17 +314,35 @@ class ThinJob(Answer):
     urls: ThinUrls
 
 
+class Budget(Answer):
+    """How much of a budget is spent; `limit_usd` is all of it."""
+
+    object: Literal["budget"]
+    scope: Literal["project", "workflow", "key"]
+    workflow: str | None
+    key_id: str | None
+    period: Literal["hour", "day", "month"]
+    starts_at: AwareDatetime
+    ends_at: AwareDatetime
+    limit_usd: str
+    spent_usd: str
+    test: bool
+
+
 class JobEvent(Answer):
-    """What happened to a job at a revision; `data` is the job as it stands when the event is read."""
+    """What happened to a job at a revision; `data` is the job as it stands when the event is read.
+
+    An event about a budget has no job (`budget.threshold_reached` at 80 %, `budget.exhausted`), and that as `data`.
+    """
 
     id: Annotated[str, Field(pattern="^evt_[0-9a-z]{26}$")]
     type: str
     timestamp: AwareDatetime
-    job_id: str
+    job_id: str | None
     batch_id: str | None
     sequence: int
     revision: int
-    data: ThinJob
+    data: ThinJob | Budget
 
 
 class EventPage(Answer):

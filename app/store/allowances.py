@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-import asyncpg
-
 from app.domain import canonical, ids
 from app.domain.budget import Cap, Limits, Spender
 from app.domain.event import EventType
-from app.domain.period import Period
 from app.store.database import Database
+from app.store.keys import budget_of
 
 _KEYS = """
 select id, hour_nanos, day_nanos, month_nanos from api_keys
@@ -58,7 +56,7 @@ class Allowances:
     async def granted(self, projects: list[str]) -> Granted:
         """The budgets of all keys that have one, and the ids of these projects."""
         async with self._database.connection() as connection:
-            keys = {row["id"]: Limits(_nanos(row)) for row in await connection.fetch(_KEYS)}
+            keys = {row["id"]: Limits(budget_of(row)) for row in await connection.fetch(_KEYS)}
             named = await connection.fetch(_PROJECTS, projects) if projects else []
         return Granted(keys, {row["name"]: row["id"] for row in named})
 
@@ -84,8 +82,3 @@ class Allowances:
         what = (whose.project_id, whose.workflow, whose.key_id, whose.test_mode, most)
         async with self._database.connection() as connection:
             return [row["lane"] for row in await connection.fetch(_WAKE, *what)]
-
-
-def _nanos(row: asyncpg.Record) -> dict[Period, int]:
-    given = {period: row[f"{period}_nanos"] for period in Period}
-    return {period: nanos for period, nanos in given.items() if nanos is not None}

@@ -14,12 +14,13 @@ from app.store.events import StoredEvent
 # still open can write any more.
 _AFTER = f"""
 select e.id as event_id, e.xid::text::bigint as xid, e.seq, e.type, e.at, e.revision as event_revision,
-    {rows.JOB_COLUMNS}
+    e.job_id is null as jobless, e.data, {rows.JOB_COLUMNS}
 from (
     select * from events
     where project_id = $1 and (xid, seq) > ($2::text::xid8, $3) and xid < pg_snapshot_xmin(pg_current_snapshot())
     order by xid, seq limit $4
-) e join jobs j on j.id = e.job_id
+) e left join jobs j on j.id = e.job_id
+where e.job_id is null or j.id is not null
 order by e.xid, e.seq
 """
 _PLACE = "select xid::text::bigint as xid, seq from events where id = $1 and project_id = $2"
@@ -38,11 +39,12 @@ START = Place(0, 0)
 
 @dataclass(frozen=True, slots=True)
 class FeedEvent:
-    """An event, and its job as it stands, without payloads and earlier attempts."""
+    """An event, and its job as it stands, without payloads and earlier attempts; `data` where it is about no job."""
 
     event: StoredEvent
-    job: Job
+    job: Job | None
     place: Place
+    data: bytes | None = None
 
 
 class Feed:
@@ -64,8 +66,9 @@ class Feed:
         return [
             FeedEvent(
                 StoredEvent(row["event_id"], row["seq"], row["type"], row["at"], row["event_revision"]),
-                rows.job(row, input=None, output=None),
+                None if row["jobless"] else rows.job(row, input=None, output=None),
                 Place(row["xid"], row["seq"]),
+                row["data"],
             )
             for row in found
         ]

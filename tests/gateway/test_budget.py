@@ -220,7 +220,7 @@ async def test_a_worker_dies_between_reserve_and_settle(new_process: NewProcess,
     dead, alive = new_process(project=usd(1000)), new_process(project=usd(1000))
     held = await dead.reserve(400, ttl_s=0.05)
     await asyncio.sleep(0.1)
-    assert await asyncio.gather(alive.books.sweep(), alive.books.sweep()) in ([1, 1], [1, 0], [0, 1])
+    assert 1 <= sum(await asyncio.gather(alive.books.sweep(), alive.books.sweep())) <= 2
     assert await alive.books.sweep() == 0
     assert await alive.spent() == [400]
     used = await Ledger(alive.database).used(spender.project_id, False, _today(), "workflow")
@@ -252,7 +252,7 @@ async def test_a_counter_that_is_wrong_is_corrected(new_process: NewProcess, red
     await process.call(100, 60)
     (name,) = [key for key in await redis.keys(f"{{{prefix}}}:day:*")]
     for wrong, drift in ((1060, 1000), (20, -40)):
-        await redis.hset(name, "spent", wrong)
+        await process.till._redis.execute_command("HSET", name, "spent", wrong)
         assert [one.nanos for one in await process.books.compare()] == [drift]
         assert await process.spent() == [60]
     assert await process.books.compare() == []

@@ -14,7 +14,7 @@ from app.domain.errors import CATALOGUE
 from app.domain.event import WEBHOOK_EVENTS
 from app.engine.catalogue import Catalogue
 from app.main import create_app
-from app.routers import many_samples, many_shapes, samples, service_shapes, shapes
+from app.routers import many_samples, many_shapes, money_shapes, samples, service_shapes, shapes
 from app.routers.schemas import ReplayBody, RetryBody, SubmitBody
 from app.settings import Settings
 from tests.routers.support import fresh
@@ -139,6 +139,8 @@ def test_each_workflow_has_a_path_of_its_own(document: dict[str, Any], catalogue
 
 
 EXAMPLES: list[tuple[type[BaseModel], Any]] = [
+    (money_shapes.UsageReport, money_shapes.USAGE), (money_shapes.ApiKeyState, money_shapes.MINTED),
+    (money_shapes.NewKeyBody, money_shapes.NEW_KEY),
     (shapes.Job, samples.JOB), (shapes.Job, samples.QUEUED), (shapes.Job, samples.CANCELED),
     (shapes.JobPage, samples.PAGE), (shapes.DryRun, samples.DRY_RUN), (shapes.Timeline, samples.TIMELINE),
     (shapes.Workflow, samples.WORKFLOW), (service_shapes.ServiceState, samples.STATUS),
