@@ -64,6 +64,7 @@ from app.ops.report import Report
 from app.ops.scrape import Scrape
 from app.ops.treasury import Treasury
 from app.settings import ConfigurationError, Settings
+from app.settings.budgets import stray_budget
 from app.settings.renewal import Renewal, renewed
 from app.store.alerts import Alerts
 from app.store.announce import EventRow, RenderBody
@@ -168,19 +169,9 @@ class WorkerRuntime:
 def load_catalogue(settings: Settings) -> Catalogue:
     """The reference workflows and the configured modules. Raises CatalogueError, WorkflowDefinitionError."""
     catalogue = Catalogue.load((REFERENCE, *settings.workflows))
-    if stray := _stray_budget(settings, catalogue):
+    if stray := stray_budget(settings.budgets, catalogue.names()):
         raise CatalogueError(stray)
     return catalogue
-
-
-def _stray_budget(settings: Settings, catalogue: Catalogue) -> str | None:
-    """Why a budget bounds nobody; None where each one's workflow exists."""
-    known = catalogue.names()
-    for name in settings.budgets:
-        kind, _, what = name.partition("/")
-        if kind == "workflow" and what and what not in known:
-            return f"budgets.{name}: there is no workflow {what!r}: use one of {', '.join(known)}"
-    return None
 
 
 @asynccontextmanager
@@ -340,6 +331,7 @@ async def open_worker(runtime: Runtime) -> AsyncIterator[WorkerRuntime]:
                 claims=claims,
                 steps=Steps(runtime.database, runtime.metrics, runtime.money.budgets.booked),
                 children=Children(runtime.database, runtime.render, metrics=runtime.metrics),
+                cache=runtime.cache,
                 outputs=runtime.outputs,
                 settle=Settle(Leaves(runtime.database, runtime.render), progress, runtime.metrics, clock),
                 progress=progress,
@@ -366,7 +358,7 @@ async def open_worker(runtime: Runtime) -> AsyncIterator[WorkerRuntime]:
 def _reload(catalogue: Catalogue, now: Settings) -> Renewal:
     """The configuration read again, whole or not at all: refused too where no client takes an address or a key."""
     renewal = renewed(now)
-    if stray := _stray_budget(renewal.settings, catalogue):
+    if stray := stray_budget(renewal.settings.budgets, catalogue.names()):
         raise ConfigurationError(stray)
     build_clients(renewal.settings, httpx.AsyncBaseTransport())
     return renewal

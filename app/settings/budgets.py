@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Annotated, Literal
 
@@ -50,3 +51,12 @@ def known_budgets(budgets: dict[str, BudgetSettings]) -> dict[str, BudgetSetting
                 "workflow/NAME for one"
             )
     return budgets
+
+
+def stray_budget(budgets: Mapping[str, BudgetSettings], workflows: Sequence[str]) -> str | None:
+    """Why one of them bounds nobody; None where each one's workflow exists."""
+    for name in budgets:
+        kind, _, what = name.partition("/")
+        if kind == "workflow" and what and what not in workflows:
+            return f"budgets.{name}: there is no workflow {what!r}: use one of {', '.join(workflows)}"
+    return None
