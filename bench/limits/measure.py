@@ -28,6 +28,7 @@ def measure(world: World) -> Figures:
         "wasted": 100 * tally.wasted / max(1, tally.useful),
         "attempts": float(attempts),
         "lost": float(tally.lost),
+        "bulk_share": 100 * len(tally.bulk) / max(1, len(tally.bulk) + len(tally.real_time)),
         "scripts": tally.scripts / max(1, attempts),
     }
     return figures | _real_time(world) | _special(world)

@@ -26,7 +26,7 @@ class Service:
         self._world, self._fair = world, fair
         self.lua = LuaRuntime(unpack_returned_tuples=True)
         self.desk: Any = self.lua.execute(f"{SOURCE}\n{_DESK}")
-        self.desk.open(0.0, self.lua.table(ceiling=_CEILING))
+        self.desk.open(0.0, self.lua.table(ceiling=_CEILING, **dict(world.scenario.told)))
         self._jobs = {job.id: job for job in world.jobs}
         self._flying = 0
         self._asks_at: float | None = None
@@ -55,7 +55,7 @@ class Service:
         self._grant()
 
     def _hop_s(self) -> float:
-        return 0.0005 + 0.001 * self._world.chance.random()
+        return self._world.scenario.hop_s * (0.5 + self._world.chance.random())
 
     # One script: grants to heads of the line, for all workers; whoever asked comes again when the next may be due.
     def _grant(self) -> None:

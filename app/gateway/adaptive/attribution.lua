@@ -33,11 +33,17 @@ local function near(a, b)
   return math.abs(a - b) <= (high >= 20 and math.max(1, 0.03 * high) or 0)
 end
 
+-- Of a few calls in flight each count repeats by chance: there it takes more epochs whose rates do not agree.
+local function too_few(s, spreads)
+  local counts = values(s.seen_calls, "calls")
+  return #counts > 0 and measurement.median(counts) < 4 and (#s.prints < 5 or spreads[REQUESTS] <= 0.15)
+end
+
 -- Three refusals, apart in time, at the same number of calls in flight; once believed, until it is refuted.
-local function capped(s, spreads)
+local function capped(s, spreads, believed)
   if #s.prints >= 3 and spreads[REQUESTS] <= 0.02 then return false end
-  if s.by_calls then return true end
-  if #s.seen_calls < 3 then return false end
+  if believed then return true end
+  if #s.seen_calls < 3 or too_few(s, spreads) then return false end
   local low, high = math.huge, 0
   for _, seen in ipairs(s.seen_calls) do low, high = math.min(low, seen.calls), math.max(high, seen.calls) end
   return near(low, high)
@@ -45,8 +51,7 @@ end
 
 -- The cap that refusals speak of: the middle of the last ones where they agree, else the newest.
 function attribution.seen_cap(s, calls)
-  local counts = {}
-  for i, seen in ipairs(s.seen_calls) do counts[i] = seen.calls end
+  local counts = values(s.seen_calls, "calls")
   local middle = #counts > 0 and math.floor(measurement.median(counts)) or calls
   return near(middle, calls) and middle or calls
 end
@@ -71,10 +76,10 @@ local function of_tokens(s, spreads)
 end
 
 -- Without a label: a cap when the count repeats, else the best of what repeats.
-local function by_prints(s, spreads)
-  if capped(s, spreads) then return CALLS end
+local function by_prints(s, spreads, believed)
+  if capped(s, spreads, believed) then return CALLS end
   if #s.prints < 3 then return REQUESTS end
-  spreads[CALLS] = measurement.spread(values(s.prints, CALLS)) + 0.004
+  if not too_few(s, spreads) then spreads[CALLS] = measurement.spread(values(s.prints, CALLS)) + 0.004 end
   local best = least(spreads, { REQUESTS, TOKENS, RESERVED, INPUT, CALLS })
   -- Prompts of one size: requests and tokens say the same.
   if best ~= CALLS and best ~= REQUESTS and spreads[REQUESTS] <= 1.5 * spreads[best] + 0.004 then return REQUESTS end
@@ -96,11 +101,10 @@ end
 
 -- An index of s.dims, or CALLS.
 function attribution.name(s, label, calls)
-  if s.by_calls and calls < 0.9 * s.call_cap then -- refused well below the supposed cap: it is none
-    s.seen_calls, s.prints = {}, {}
-  end
+  local refuted = s.by_calls and calls < 0.9 * s.call_cap -- refused well below the supposed cap: it is none
+  if refuted then s.seen_calls, s.prints = {}, {} end
   if label == "req" then return REQUESTS end
   if label == "conc" then return CALLS end
   local spreads = spreads_of(s.prints)
-  return label == "tok" and of_tokens(s, spreads) or by_prints(s, spreads)
+  return label == "tok" and of_tokens(s, spreads) or by_prints(s, spreads, s.by_calls and not refuted)
 end

@@ -42,18 +42,19 @@ function measurement.take_back(s, i, seq, cost)
 end
 
 -- Refill of limit `i` per second up to (`at`, `cum`), from windows between empty points: over the shortest usable
--- and over the longest usable window; nil when there is none yet.
+-- and over the longest usable window, nil when there is none yet; and how far off the first may be by one call and a half.
 function measurement.estimate(s, i, at, cum, least_s, least_cost)
-  local short, long = nil, nil
+  local d, short, long, doubt = s.dims[i], nil, nil, nil
+  local longest_s = math.max(figures.longest_s, d.rate and figures.longest_calls * d.unit / d.rate or 0)
   for k = #s.points, 1, -1 do
     local point = s.points[k]
     local window_s, cost = at - point.at, cum - point.cums[i]
-    if window_s > figures.longest_s or point.at < s.dims[i].from then break end
+    if window_s > longest_s or point.at < d.from then break end
     -- A short window must hold more calls: its two ends are as coarse as one call.
     if window_s >= least_s and cost >= (window_s >= 4 and least_cost or 2.4 * least_cost) then
       long = cost / window_s
-      short = short or long
+      if not short then short, doubt = long, 1.5 * d.unit / window_s end
     end
   end
-  return short, long
+  return short, long, doubt
 end

@@ -22,7 +22,7 @@ function probing.stop(s, now, in_flight)
   s.step, s.gain = 0, 1
   local main = dimension.main(s)
   local per_s = main and main.rate / main.unit or math.max(0.1, in_flight / s.call_s)
-  local gap_s = math.max(figures.probe_least_s, figures.probe_calls / math.max(per_s, 0.05))
+  local gap_s = math.max(figures.probe_least_s, math.min(figures.probe_calls / per_s, figures.probe_most_s))
   if now - s.windowed <= 600 then gap_s = gap_s * 8 end
   s.next_probe = now + gap_s * (0.9 + 0.2 * chance.next(s))
 end

@@ -21,9 +21,9 @@ local function within(d, estimate, current, probing_now, gain)
   return new, new > 1.03 * d.rate
 end
 
-local function measured(d, sent, short, long, current, probing_now, gain)
+local function measured(d, sent, short, long, doubt, current, probing_now, gain)
   local estimate = long
-  if math.abs(short - long) > 0.12 * long then -- the limit moved: older points tell of another one
+  if math.abs(short - long) > math.max(0.12 * long, doubt) then -- the limit moved: older points tell of another one
     estimate, d.from = short, sent - 5
   end
   local new, again = within(d, estimate, current, probing_now, gain)
@@ -45,9 +45,9 @@ function recut.cut(s, i, now, result, cum, probing_now, gain, in_flight)
   if s.by_calls then current = math.min(current, 1.5 * passing) end
   local least_s = now - s.windowed > 600 and 0.8 or 30 -- where counters reset, short spans say nothing
   local least = (i == REQUESTS and 5 or 8) * d.unit
-  local short, long = measurement.estimate(s, i, result.sent, cum, least_s, least)
+  local short, long, doubt = measurement.estimate(s, i, result.sent, cum, least_s, least)
   if short then
-    new, again = measured(d, result.sent, short, long, current, probing_now, gain)
+    new, again = measured(d, result.sent, short, long, doubt, current, probing_now, gain)
   elseif least_s > 1 then
     new = d.proven > 0 and math.max(math.min(current, d.proven), 0.5 * current) or current
   else

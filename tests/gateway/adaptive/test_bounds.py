@@ -17,13 +17,13 @@ def _refused_again_and_again(pool: Pool, epochs: int) -> None:
 
 def test_the_state_stays_small() -> None:
     pool = Pool()
-    _refused_again_and_again(pool, 30)
+    _refused_again_and_again(pool, 100)
     early = len(numbers(plain(pool.state)))
-    _refused_again_and_again(pool, 120)
+    _refused_again_and_again(pool, 100)
     state = plain(pool.state)
     assert len(state["points"]) == 40
     assert len(state["prints"]) <= 9 and len(state["samples"]) <= 50 and len(state["medians"]) <= 60
-    assert len(numbers(state)) <= early + 150
+    assert len(numbers(state)) <= early + 60  # samples come and go; nothing else does
 
 
 @pytest.mark.parametrize("after_s", [1e6, 86_400.0])

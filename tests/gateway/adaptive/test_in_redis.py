@@ -1,4 +1,4 @@
-"""The same text inside a real server, its state packed between scripts: it decides as it does in one piece of memory."""
+"""The same text inside a real server, its state packed between scripts: it decides as it does in one memory."""
 
 from __future__ import annotations
 
