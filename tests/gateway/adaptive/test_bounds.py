@@ -17,9 +17,9 @@ def _refused_again_and_again(pool: Pool, epochs: int) -> None:
 
 def test_the_state_stays_small() -> None:
     pool = Pool()
-    _refused_again_and_again(pool, 100)
+    _refused_again_and_again(pool, 150)
     early = len(numbers(plain(pool.state)))
-    _refused_again_and_again(pool, 100)
+    _refused_again_and_again(pool, 150)
     state = plain(pool.state)
     assert len(state["points"]) == 40
     assert len(state["prints"]) <= 9 and len(state["samples"]) <= 50 and len(state["medians"]) <= 60
