@@ -11,6 +11,7 @@ from app.domain.job import Reason
 from app.engine.policies import Policy
 from app.engine.run import Run
 from app.gateway.breaker import Dependency, Ending
+from app.telemetry.place import root_of
 
 R = TypeVar("R")
 
@@ -45,13 +46,5 @@ def _ending(fault: Fault) -> Ending | None:
         return None
     if not isinstance(fault, TransientError) or isinstance(fault, RateLimited):
         return Ending.OTHER
-    return Ending.REFUSED if _refused(fault) else Ending.FAILED
-
-
-def _refused(error: BaseException | None) -> bool:
-    """Whether no connection came about."""
-    while error is not None:
-        if isinstance(error, ConnectionRefusedError | socket.gaierror):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
+    refused = isinstance(root_of(fault), ConnectionRefusedError | socket.gaierror)
+    return Ending.REFUSED if refused else Ending.FAILED
