@@ -331,7 +331,6 @@ async def open_worker(runtime: Runtime) -> AsyncIterator[WorkerRuntime]:
                 claims=claims,
                 steps=Steps(runtime.database, runtime.metrics, runtime.money.budgets.booked),
                 children=Children(runtime.database, runtime.render, metrics=runtime.metrics),
-                cache=runtime.cache,
                 outputs=runtime.outputs,
                 settle=Settle(Leaves(runtime.database, runtime.render), progress, runtime.metrics, clock),
                 progress=progress,
