@@ -313,13 +313,12 @@ async def open_worker(runtime: Runtime) -> AsyncIterator[WorkerRuntime]:
         stack.push_async_callback(sender.aclose)
         limiter = Limiter(runtime.redis, clock, unnamed_wait_s=settings.gateway.rate_limit_wait_s)
         stack.push_async_callback(limiter.close)
-        lengths = Lengths()
-
-        def funds(new: Settings) -> Funds:
-            return Funds(runtime.money.budgets, Prices(new), lengths, clock)
+        pool_lengths, money_lengths = Lengths(), Lengths()
 
         def build(new: Settings) -> Cached:
-            gateway = Gateway(new, build_clients(new, http, clock), limiter, Prices(new), clock, tracing, funds(new))
+            clients, prices = build_clients(new, http, clock), Prices(new)
+            funds = Funds(runtime.money.budgets, prices, money_lengths, clock)
+            gateway = Gateway(new, clients, limiter, prices, clock, tracing, funds, pool_lengths)
             return Cached(gateway, runtime.cache, clock, tracing)
 
         door = Door(build, settings)

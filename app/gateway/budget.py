@@ -62,7 +62,7 @@ class Budgets:
         self._ledger = ledger
         self._alone = alone
         self._clock = clock
-        self._max_wait_s = max_wait_s
+        self.max_wait_s = max_wait_s
         self._noted = noted
         self._unbooked: dict[UUID, _Unbooked] = {}
         self._shares: dict[Counter, float] = {}
@@ -161,7 +161,7 @@ class Budgets:
                 return
             if verdict == "spent":
                 raise MustWait(Reason.BUDGET, cap.counter.end + timedelta(seconds=ids.jitter(0.1, _SPREAD_S)))
-            patience_s = max(self._max_wait_s, _SEEDED_S) if verdict == "unseeded" else self._max_wait_s
+            patience_s = max(self.max_wait_s, _SEEDED_S) if verdict == "unseeded" else self.max_wait_s
             if self._clock.monotonic() - began >= patience_s:
                 raise MustWait(Reason.BUDGET, self._clock.now() + timedelta(seconds=_FULL_S))
             if verdict == "unseeded":

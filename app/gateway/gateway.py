@@ -67,6 +67,7 @@ class Gateway:
         clock: Clock,
         tracing: Tracing,
         funds: Funds | None = None,
+        lengths: Lengths | None = None,
     ) -> None:
         self._limits = settings.gateway
         self._clients = clients
@@ -77,7 +78,7 @@ class Gateway:
         self._funds = funds
         self._routes = Routes(settings)
         # What the pools reserve for answers; money has lengths of its own, by step.
-        self._lengths = Lengths()
+        self._lengths = lengths or Lengths()
 
     def aliases(self) -> frozenset[str] | None:
         """The aliases that workflows may name; None when any is served, by the simulated provider."""

@@ -35,6 +35,7 @@ class Money:
     def renew(self, settings: Settings) -> None:
         """Budgets as they stand now."""
         self._caps.configure(settings.budgets)
+        self.budgets.max_wait_s = settings.gateway.max_slot_wait_s
 
     async def close(self) -> None:
         """Let what is on its way arrive; bounded."""

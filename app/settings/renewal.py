@@ -10,8 +10,8 @@ from app.settings.settings import Settings
 
 # What a running process takes. All else is built once, from what was there at its start.
 LIVE = frozenset({"providers", "models", "prices", "budgets", "lanes", "alerts", "webhooks", "gateway"})
-# Inside a live group, what an open connection pool was made with.
-_BUILT = frozenset({"webhooks.allow_private"})
+# Inside a live group, what parts that go on were made with: the sender's connections, the lines of the pools.
+_BUILT = frozenset({"webhooks.allow_private", "gateway.rate_limit_wait_s"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,6 +169,16 @@ def test_a_key_is_rotated_in_its_file(site: Site) -> None:
     assert _KEY not in "".join(process.log.read_text() for process in site.stack.processes)
 
 
+def test_a_pool_is_given_a_limit(site: Site) -> None:
+    """Eight calls of 1.5 s: without it the controller, which begins with two a second, has three and more in flight."""
+    site.change(more='[providers.main.pools.mini]\nmodels = ["mini-1"]\nmax_in_flight = 2\n')
+    stack = site.stack
+    stack.provider.set_faults(latency="fixed(1500)")
+    jobs = [stack.submit("asks", {"text": f"limited {n}"})["id"] for n in range(8)]
+    until(lambda: all(stack.job(job)["status"] == "succeeded" for job in jobs), 60)
+    assert stack.provider.stats()["max_in_flight_seen"] == 2
+
+
 def test_slots_and_hours_of_a_lane(site: Site) -> None:
     opens = datetime.now(UTC) + timedelta(hours=6)
     site.change(more=f'[lanes.bulk]\nslots = 3\noff_peak = "{opens:%H:%M}-{opens + timedelta(hours=1):%H:%M} UTC"\n')

@@ -55,9 +55,11 @@ def test_what_is_taken(now: Settings, change: tuple[str, str], group: str) -> No
 
 def test_what_waits_for_a_restart_is_named_and_stays_while_the_rest_is_taken(now: Settings) -> None:
     changed = "pool_size = 20\ndatabase_url = 'postgresql://db/x'\n" + GOOD.replace("slots = 7", "slots = 8")
-    write(changed.replace("allow_private = false", "allow_private = true\ntimeout_s = 3") + "[http]\nmax_wait_s = 30\n")
+    changed = changed.replace("allow_private = false", "allow_private = true\ntimeout_s = 3")
+    write(changed + "[http]\nmax_wait_s = 30\n[gateway]\nrate_limit_wait_s = 7\n")
     renewal = renewed(now)
-    assert renewal.kept == ("database_url", "pool_size", "http.max_wait_s", "webhooks.allow_private")
+    kept = ("database_url", "pool_size", "http.max_wait_s", "webhooks.allow_private", "gateway.rate_limit_wait_s")
+    assert renewal.kept == kept
     assert renewal.changed == ("lanes", "webhooks")
     settings = renewal.settings
     assert (settings.pool_size, settings.database_url, settings.http) == (now.pool_size, now.database_url, now.http)
