@@ -25,13 +25,22 @@ local function first(s, now, line, lane)
   return name, tag, head
 end
 
--- The call to be granted next: its lane, tenant, start tag and head; nil when nobody waits.
+-- After nine permits for real-time calls: a bulk call, if one has waited long.
+local function due(s, now, line)
+  if s.passed < 9 then return nil end
+  local tenant, tag, head = first(s, now, line, 1)
+  if tenant and now - head.since > figures.starved_s then return tenant, tag, head end
+  return nil
+end
+
+-- The call to be granted next: its lane, tenant, start tag, head, whether its turn came by waiting; nil: nobody waits.
 function lanes.next(s, now, line)
-  local bulk, bulk_tag, bulk_head = first(s, now, line, 1)
-  if bulk and s.passed >= 9 and now - bulk_head.since > figures.starved_s then return 1, bulk, bulk_tag, bulk_head, true end
-  local name, tag, head = first(s, now, line, 0)
-  if name then return 0, name, tag, head, false end
-  if bulk then return 1, bulk, bulk_tag, bulk_head, false end
+  local tenant, tag, head = due(s, now, line)
+  if tenant then return 1, tenant, tag, head, true end
+  for lane = 0, 1 do
+    tenant, tag, head = first(s, now, line, lane)
+    if tenant then return lane, tenant, tag, head, false end
+  end
   return nil
 end
 
