@@ -48,15 +48,17 @@ EVENTS = (
         "job",
         """select distinct job_id from (
             select job_id, revision, lag(revision) over (partition by job_id order by seq) as earlier
-            from events where id >= $2
+            from events where id >= $2 and job_id is not null
         ) e where revision <= earlier
         union
         select j.id from events e join jobs j on j.id = e.job_id where j.id >= $1 and e.revision > j.revision""",
     ),
     Check(
         "event-orphan",
-        "every event is of a job",
+        "every event is of a job, or of a budget",
         "evt",
-        "select e.id from events e where e.id >= $1 and not exists (select from jobs j where j.id = e.job_id)",
+        """select e.id from events e where e.id >= $1
+            and case when e.job_id is null then e.type not like 'budget.%'
+            else not exists (select from jobs j where j.id = e.job_id) end""",
     ),
 )
