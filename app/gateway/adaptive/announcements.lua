@@ -42,10 +42,11 @@ end
 
 -- What the operator announces: a bound that is trusted from the start, but measured and probed below it.
 function announcements.configure(s, now, i, per_minute)
-  local d = s.dims[i]
-  if d.bound == (per_minute and per_minute / 60) then return end
+  local d, bound = s.dims[i], per_minute and per_minute > 0 and per_minute / 60 or nil
+  if d.bound == bound then return end
   dimension.sync(s, d, now)
-  d.bound = per_minute and per_minute / 60
-  if d.known or not d.bound then return end
-  d.rate, d.active, d.source, d.level = d.bound, true, "configured", math.min(d.level, d.unit)
+  d.bound = bound
+  if d.known then return end
+  d.source = bound and "configured" or nil
+  if bound then d.rate, d.active, d.level = bound, true, math.min(d.level, d.unit) end
 end

@@ -1,7 +1,7 @@
 -- What a 429 changes: one reaction for each epoch, whatever the number of workers and of 429s.
 local refusal = {}
 
--- Another 429 of calls that were sent before the last reaction: a rejected call may still have used up quota.
+-- Another 429 of calls that were granted before the last reaction: a rejected call may still have used up quota.
 local function same_epoch(s, mark)
   local calls = attribution.note_more(s, mark)
   if s.by_calls and s.call_cap > calls then s.call_cap = math.max(1, attribution.seen_cap(s, calls)) end
@@ -44,7 +44,7 @@ end
 
 function refusal.react(s, now, mark, result, in_flight)
   s.reject_s = s.reject_s + 0.2 * (math.max(0, now - result.sent) - s.reject_s)
-  if result.sent <= s.last_cut then return same_epoch(s, mark) end
+  if mark.at <= s.last_cut then return same_epoch(s, mark) end
   s.last_cut, s.cap_start, s.start = now, false, false
   dimension.sync_all(s, now)
   local cums, last = counted(mark), measurement.last(s, REQUESTS)
