@@ -24,6 +24,7 @@ from app.domain.crash import arm
 from app.domain.hours import Hours
 from app.domain.job import Job
 from app.engine.catalogue import Catalogue, CatalogueError
+from app.gateway.breaker import Breakers
 from app.gateway.cache import ExactCache
 from app.gateway.cached import Cached
 from app.gateway.door import Door
@@ -42,6 +43,7 @@ from app.jobs.explain import Explain
 from app.jobs.export import Export
 from app.jobs.heart import Heart
 from app.jobs.latency import Latency
+from app.jobs.mend import Mending
 from app.jobs.outputs import Outputs
 from app.jobs.progress import Progress
 from app.jobs.recover import Recover
@@ -80,6 +82,7 @@ from app.store.events import Events
 from app.store.feed import Feed
 from app.store.keys import Keys
 from app.store.leaves import Leaves
+from app.store.mends import Mends
 from app.store.operations import Operations
 from app.store.places import Places
 from app.store.reads import Reads
@@ -164,6 +167,7 @@ class WorkerRuntime:
     run: Run
     strays: Strays
     deliver: Deliver
+    mending: Mending
 
 
 def load_catalogue(settings: Settings) -> Catalogue:
@@ -325,13 +329,17 @@ async def open_worker(runtime: Runtime) -> AsyncIterator[WorkerRuntime]:
         runtime.file.follow(door.renew)
         claims = Claims(runtime.database, runtime.process_id, runtime.render, runtime.hours)
         progress = Progress(runtime.controls, runtime.wake, clock)
+        schedule_s = settings.queue.mend_schedule_s
         run = Run(
-            RunParts(
+            parts := RunParts(
                 claims=claims,
                 steps=Steps(runtime.database, runtime.metrics, runtime.money.budgets.booked),
                 children=Children(runtime.database, runtime.render, metrics=runtime.metrics),
+                breakers=Breakers(runtime.redis, clock),
                 outputs=runtime.outputs,
-                settle=Settle(Leaves(runtime.database, runtime.render), progress, runtime.metrics, clock),
+                settle=Settle(
+                    Leaves(runtime.database, runtime.render), progress, runtime.metrics, clock, schedule_s[0]
+                ),
                 progress=progress,
                 catalogue=runtime.catalogue,
                 gateway=door,
@@ -350,7 +358,8 @@ async def open_worker(runtime: Runtime) -> AsyncIterator[WorkerRuntime]:
             runtime.controls, claims, run, runtime.deliveries, deliver, runtime.process_id, runtime.ring, runtime.wake,
             runtime.export,
         )  # fmt: skip
-        yield WorkerRuntime(claims, run, strays, deliver)
+        mending = Mending(parts, run, Mends(runtime.database, runtime.render), schedule_s)
+        yield WorkerRuntime(claims, run, strays, deliver, mending)
 
 
 def _reload(catalogue: Catalogue, now: Settings) -> Renewal:

@@ -75,7 +75,7 @@ async def _serve(runtime: Runtime, parts: WorkerRuntime, pools: Sequence[LanePoo
     others = [_started(f"pool {pool.lane}", pool.main) for pool in pools]
     top_up = functools.partial(_top_up, runtime, parts, pools, runtime.clock)
     others += [_started("recover", runtime.recover.run), _started("top-up", top_up)]
-    others += [_started("replay", runtime.replay.run)]
+    others += [_started("replay", runtime.replay.run), _started("mending", parts.mending.run)]
     lag = functools.partial(measure_lag, runtime.clock, runtime.metrics.loop_lag.observe)
     others += [_started("report", runtime.report.run), _started("lag", lag)]
     others += [_started("treasury", runtime.treasury.run)]

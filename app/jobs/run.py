@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from functools import partial
 from uuid import UUID
 
@@ -25,6 +25,7 @@ from app.engine.outcome import Failed, Outcome, Parked
 from app.engine.perform import perform
 from app.engine.run import Account
 from app.engine.run import Run as EngineRun
+from app.gateway.breaker import Breakers
 from app.gateway.purse import Purse
 from app.gateway.request import ModelGateway
 from app.gateway.reservation import Charge
@@ -49,6 +50,8 @@ from app.telemetry.traces import Tracing
 # How long a job waits for a worker that knows its workflow version.
 _UNKNOWN_S = 15.0
 _AWAY_S = 0.5
+# Its calls wait until those of all others went.
+_UNHURRIED = "bulk"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,7 @@ class RunParts:
     claims: Claims
     steps: Steps
     children: Children
+    breakers: Breakers
     outputs: Outputs
     settle: Settle
     progress: Progress
@@ -137,7 +141,7 @@ class Run:
                 base, base_cost = await self._parts.steps.used(job)
             outcome, making = await self._perform(job, account, base, place)
         except OwnershipLost:
-            await self._book(job, account)
+            await self.book(job, account)
             return
         except asyncio.CancelledError:
             await asyncio.shield(self._interrupted(job, account, base, base_cost))
@@ -145,7 +149,7 @@ class Run:
         except StoreAway as error:
             self._log.warning("run failed", error=str(error))
             outcome = self._parked(Reason.SYSTEM, _AWAY_S, account)
-        await self._book(job, account)
+        await self.book(job, account)
         moved = await self._parts.settle.outcome(job, outcome, base, base_cost, making.known)
         crash_here("job.settled")
         if moved is not None:
@@ -161,13 +165,22 @@ class Run:
             self._log.error("workflow unknown here", workflow=job.workflow, version=job.version, error=str(error))
             return self._parked(Reason.SYSTEM, _UNKNOWN_S, account), Making(job, None)
 
+        doing = self._holds.of(job).doing
+
         async def act() -> tuple[Outcome, Making]:
             making = await place.enter_async_context(self._parts.outputs.making(workflow, job))
-            return making.given or await perform(workflow, self._engine_run(job, account, base)), making
+            return making.given or await perform(workflow, self._engine_run(job, account, base, doing)), making
 
         return await self._holds.perform(job, act())
 
-    def _engine_run(self, job: Claimed, account: Account, base: Usage) -> EngineRun:
+    def mending(self, job: Claimed, account: Account, base: Usage) -> EngineRun:
+        """The run of a job that has succeeded, to try again what it was delivered without; nobody waits for it."""
+        whole = self._engine_run(job, account, base, {})
+        return replace(whole, lane=_UNHURRIED, mends=True, deadline=None, on_progress=None, on_delta=None)
+
+    def _engine_run(
+        self, job: Claimed, account: Account, base: Usage, doing: dict[tuple[str, str], datetime]
+    ) -> EngineRun:
         parts = self._parts
         return EngineRun(
             job_id=job.id,
@@ -190,13 +203,14 @@ class Run:
             on_progress=parts.progress.of(job),
             on_delta=partial(parts.wake.delta, job.id),
             may_start=parts.heart.may_start,
+            breakers=parts.breakers,
             account=account,
-            doing=self._holds.of(job).doing,
+            doing=doing,
         )
 
     async def _interrupted(self, job: Claimed, account: Account, base: Usage, base_cost: int) -> None:
         """The task was canceled: by the client, or because this worker stops or has lost the job."""
-        await self._book(job, account)
+        await self.book(job, account)
         hold = self._holds.of(job)
         if hold.lost:
             return
@@ -207,7 +221,7 @@ class Run:
             moved = await self._parts.settle.given_back(job, usage, cost)
         self._left(job, moved, None)
 
-    async def _book(self, job: Claimed, account: Account) -> None:
+    async def book(self, job: Claimed, account: Account) -> None:
         """Calls without a record were made, and paid for, all the same."""
         while account.late:
             try:

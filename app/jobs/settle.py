@@ -21,10 +21,14 @@ _SCHEDULED = (Reason.RETRY, Reason.SLEEP, Reason.RUN_AT, Reason.OFF_PEAK)
 
 
 class Settle:
-    """Gives a job back. A database that is away is waited for: paid results are kept until the fence has answered."""
+    """Gives a job back. A database that is away is waited for: paid results are kept until the fence has answered.
 
-    def __init__(self, leaves: Leaves, progress: Progress, metrics: Metrics, clock: Clock) -> None:
+    Steps that a job succeeded without are tried again after `mend_after_s`.
+    """
+
+    def __init__(self, leaves: Leaves, progress: Progress, metrics: Metrics, clock: Clock, mend_after_s: float) -> None:
         self._leaves = leaves
+        self._mend_after_s = mend_after_s
         self._progress = progress
         self._metrics = metrics
         self._clock = clock
@@ -38,7 +42,8 @@ class Settle:
         `known` is the output that it was given in place of its own.
         """
         leave = _leave(job, outcome, base + outcome.usage, base_cost_nanos + outcome.usage.cost_nanos)
-        leave = replace(leave, known=known)
+        incomplete = isinstance(outcome, Succeeded) and outcome.incomplete
+        leave = replace(leave, known=known, mend_after_s=self._mend_after_s if incomplete else None)
         moved = await self.write(leave)
         if moved is None and not leave.status.terminal:
             # A park is refused when a cancel came first; then the cancel is honoured.

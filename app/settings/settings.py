@@ -53,6 +53,10 @@ class QueueSettings(Group):
     ring_interval_s: Annotated[float, Field(gt=0, le=60)] = 1.0
     # Jobs that one transaction of a large replay queues again.
     portion: Annotated[int, Field(ge=1, le=10_000)] = 2000
+    # Seconds before each further try of the steps that a job succeeded without (`ctx.enrich`). Two days in all.
+    mend_schedule_s: Annotated[tuple[float, ...], Field(min_length=1, max_length=50)] = (
+        60, 300, 1800, 7200, 21600, 43200, 86400,
+    )  # fmt: skip
 
 
 class WebhookSettings(Group):

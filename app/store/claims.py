@@ -118,7 +118,7 @@ class Claims:
             for lane, count in Counter(lanes).items():
                 found = await self._take(lane, count, may and not suspects)
                 suspects += [row["id"] for row in found if row["suspect"]]
-                got[lane] = [_claimed(row) for row in reversed(found)]
+                got[lane] = [claimed(row) for row in reversed(found)]
                 taken += found
             self._suspects.hold(suspects)
             self._tenants.claimed(taken)
@@ -168,7 +168,8 @@ def _started(row: asyncpg.Record) -> Moved:
     return Moved(*what)
 
 
-def _claimed(row: asyncpg.Record) -> Claimed:
+def claimed(row: asyncpg.Record) -> Claimed:
+    """A job as its owner sees it, from a row with its input as `body`."""
     return Claimed(
         id=row["id"],
         epoch=row["epoch"],

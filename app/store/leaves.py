@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -12,7 +12,7 @@ from app.domain.clock import SYSTEM_CLOCK
 from app.domain.errors import Disposition, Failure
 from app.domain.event import EventType
 from app.domain.job import NO_USAGE, Claimed, Known, Reason, Said, Status, Usage, Verb, allowed
-from app.store import families, rows
+from app.store import families, mends, rows
 from app.store.announce import Moved, RenderBody, announce
 from app.store.coalescer import Coalescer
 from app.store.database import Connection, Database
@@ -31,6 +31,7 @@ class Leave:
     """How a worker leaves a job. `usage` is the job's total, `attempt_cost_nanos` that of this attempt.
 
     A charged park ends the attempt: the next claim is attempt + 1. `said` is progress that is not written yet.
+    `mend_after_s`: the job has succeeded without some of its steps, which are to be tried again after so long.
     """
 
     job: Claimed
@@ -46,6 +47,7 @@ class Leave:
     charged: bool = False
     said: Said | None = None
     known: Known | None = None
+    mend_after_s: float | None = None
 
     @property
     def owner(self) -> tuple[UUID, int]:
@@ -61,6 +63,11 @@ class Leave:
     def concerns_children(self) -> bool:
         """Whether it waits for children, or leaves some behind that must follow."""
         return self.reason is Reason.CHILDREN or self.status in families.TAKES_CHILDREN
+
+    @property
+    def concerns_others(self) -> bool:
+        """Whether other rows are to be written with it."""
+        return self.concerns_children or self.known is not None or self.mend_after_s is not None
 
     @property
     def event(self) -> EventType | None:
@@ -155,9 +162,7 @@ class Leaves:
         first: dict[tuple[UUID, int], Leave] = {}
         for leave in batch:
             first.setdefault(leave.owner, leave)
-        if any(
-            leave.job.parent_id or leave.concerns_children or leave.job.has_webhook or leave.known for leave in batch
-        ):
+        if any(leave.job.parent_id or leave.job.has_webhook or leave.concerns_others for leave in batch):
             moved = await self._write_with_others(list(first.values()))
         else:
             async with self._database.connection() as connection:
@@ -178,6 +183,7 @@ class Leaves:
             await announce(connection, hooked, SYSTEM_CLOCK.now(), self._render)
             known = [(leave.job, leave.known.saved_nanos) for leave in batch if leave.known and leave.owner in moved]
             await book_savings(connection, known)
+            await mends.schedule(connection, _to_mend(batch, moved))
         return moved
 
     async def _write(self, connection: Connection, batch: Sequence[Leave]) -> dict[tuple[UUID, int], Moved]:
@@ -196,6 +202,12 @@ class Leaves:
             )
             for row in await connection.fetch(_LEAVE, *map(list, columns))
         }
+
+
+def _to_mend(batch: Sequence[Leave], moved: Collection[tuple[UUID, int]]) -> list[tuple[UUID, float]]:
+    return [
+        (leave.job.id, leave.mend_after_s) for leave in batch if leave.mend_after_s is not None and leave.owner in moved
+    ]
 
 
 def _columns(leave: Leave) -> tuple[object, ...]:

@@ -1,0 +1,117 @@
+"""A part outside is away, on the whole stack: its breaker opens, jobs wait or go another way, and nothing is lost."""
+
+from __future__ import annotations
+
+import socketserver
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from tests.flows.catalogue import lines_of
+from tests.stack import Stack, free_port, running_stack, until
+from tests.supervise.embedded import open_folder
+
+_SCHEDULE = "[1, 1, 1, 1, 1, 1, 1, 1, 1, 1]"
+
+
+@pytest.fixture(scope="module")
+def ways() -> Iterator[Stack]:
+    """Two workers of two slots each, which share their breakers."""
+    extra = {
+        "LANEWAY_WORKFLOWS": "tests.flows.ways",
+        "LANEWAY_LANES__STANDARD__SLOTS": "2",
+        "LANEWAY_QUEUE__MEND_SCHEDULE_S": _SCHEDULE,
+    }
+    with open_folder() as folder, running_stack(folder, **extra) as made:
+        made.start_worker()
+        made.start_worker()
+        made.start_api()
+        yield made
+
+
+class _Line(socketserver.StreamRequestHandler):
+    def handle(self) -> None:
+        self.wfile.write(b"Ada\n")
+
+
+@contextmanager
+def answering(port: int) -> Iterator[None]:
+    """Somebody is there."""
+    with socketserver.ThreadingTCPServer(("127.0.0.1", port), _Line) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def outside(ways: Stack) -> dict[str, Any]:
+    """A part outside of this test's own, where nobody is yet."""
+    name = uuid4().hex
+    Path(ways.folder / name).touch()
+    return {"port": free_port(), "journal": str(ways.folder / name), "breaker": name}
+
+
+def stands(stack: Stack, jobs: list[str], where: Callable[[dict[str, Any]], bool]) -> bool:
+    """Whether that is so of all jobs."""
+    return all(where(stack.job(job)) for job in jobs)
+
+
+def test_held_jobs_use_no_attempt_and_all_succeed_when_it_is_back(ways: Stack, outside: dict[str, Any]) -> None:
+    jobs = [str(ways.submit("reaches", outside)["id"]) for _ in range(30)]
+    until(lambda: stands(ways, jobs, lambda job: job["status"] in ("waiting", "scheduled")), 60)
+    reasons = [ways.job(job)["reason"] for job in jobs]
+    assert reasons.count("provider_down") >= 20
+    # Ten in a row open it; those that were on their way then, and probes since, come on top.
+    assert lines_of(outside["journal"]) < 30
+    with answering(outside["port"]):
+        ended = [ways.ended(job, 90) for job in jobs]
+    assert {(job["status"], job["output"]) for job in ended} == {("succeeded", "Ada")}
+    assert sum(job["attempt"] - 1 for job in ended) <= 14
+    assert sum(job["attempt"] == 1 for job in ended) >= 16
+
+
+def test_another_way_is_taken_and_told(ways: Stack, outside: dict[str, Any]) -> None:
+    ended = [ways.ended(str(ways.submit("reaches-or-guesses", outside)["id"])) for _ in range(12)]
+    assert {(job["status"], job["output"]) for job in ended} == {("succeeded", "guessed")}
+    assert all(job["degraded"] == [{"step": "reach", "reason": "fallback_function"}] for job in ended)
+    # Behind the open breaker nobody is asked any more, but by a probe now and then.
+    assert lines_of(outside["journal"]) < 24
+    spans = ways.client.get(f"/v1/jobs/{ended[-1]['id']}/trace").json()["spans"]
+    assert [span["attributes"]["via"] for span in spans if span["kind"] == "step"] == ["fallback_function"]
+
+
+def test_a_job_is_delivered_without_and_completed_later(ways: Stack, outside: dict[str, Any]) -> None:
+    path = f"/{outside['breaker']}"
+    hook = {"url": ways.hooks.answer(path), "events": ["job.succeeded", "job.updated"]}
+    job_id = str(ways.submit("does-without", outside, webhook=hook)["id"])
+    first = ways.ended(job_id)
+    assert first["output"] == {"letter": "Dear customer", "sent": 1}
+    assert first["degraded"] == [{"step": "reach", "reason": "dependency_failed"}]
+    with answering(outside["port"]):
+        until(lambda: ways.job(job_id)["degraded"] == [], 60)
+    after = ways.job(job_id)
+    assert (after["status"], after["output"]) == ("succeeded", {"letter": "Dear Ada", "sent": 1})
+    assert after["revision"] > first["revision"]
+    assert after["ended_at"] == first["ended_at"]
+    assert Path(outside["journal"]).read_text().splitlines().count("send") == 1
+    events = ways.client.get(f"/v1/jobs/{job_id}/events").json()["data"]
+    assert [event["type"] for event in events][-2:] == ["job.succeeded", "job.updated"]
+    until(lambda: len(ways.hooks.received(path)) == 2, 30)
+    assert not ways.sql("select * from mends")
+
+
+def test_what_is_never_there_is_given_up_and_the_job_stands(ways: Stack, outside: dict[str, Any]) -> None:
+    job_id = str(ways.submit("does-without", outside)["id"])
+    first = ways.ended(job_id)
+    until(lambda: not ways.sql("select * from mends"), 90)
+    after = ways.job(job_id)
+    assert (after["output"], after["degraded"]) == (first["output"], first["degraded"])
+    assert after["revision"] == first["revision"]
+    assert lines_of(outside["journal"]) == 2 + 2 * 10 + 1
