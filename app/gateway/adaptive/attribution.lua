@@ -65,14 +65,20 @@ function attribution.note_more(s, mark)
   return last.calls
 end
 
--- A label names tokens without saying how they are counted: as announced, else what repeats best.
-local function of_tokens(s, spreads)
-  local known = nil
+-- Of the announced limits on tokens the one of which the least is left.
+local function scarcest(s)
+  local scarce, least_left = nil, nil
   for i = TOKENS, OUTPUT do
     local d = s.dims[i]
-    if d.known and (not known or d.level / d.announced < s.dims[known].level / s.dims[known].announced) then known = i end
+    local left = d.known and d.level / d.announced
+    if left and (not least_left or left < least_left) then scarce, least_left = i, left end
   end
-  return known or (#s.prints >= 4 and least(spreads, { TOKENS, RESERVED, INPUT })) or TOKENS
+  return scarce
+end
+
+-- A label names tokens without saying how they are counted: as announced, else what repeats best.
+local function of_tokens(s, spreads)
+  return scarcest(s) or (#s.prints >= 4 and least(spreads, { TOKENS, RESERVED, INPUT })) or TOKENS
 end
 
 -- Without a label: a cap when the count repeats, else the best of what repeats.

@@ -1,15 +1,16 @@
 -- Whose turn it is: real-time before bulk, tenants by virtual time, now and then a bulk call that waited long.
 local lanes = {}
 
+-- Tokens that the pool lets through in the time for which a tenant is given credit.
 local function credit(s, now)
   local first_seen = s.trail[1]
   if not first_seen then return 0 end
   return figures.credit_s * (s.dims[RESERVED].cum - first_seen.cums[RESERVED]) / math.max(5, now - first_seen.at)
 end
 
--- Start-time fair queueing (Goyal, Vin, Cheng 1996): the tenant with the smallest start tag is served, and its tag grows
--- by the tokens of the call. Of what it did not use, a tenant that comes back keeps ten seconds of the pool: so the few
--- calls of a small tenant go before a flood, and one that was away for a day can't lock out the others.
+-- Start-time fair queueing (Goyal, Vin, Cheng 1996): the tenant with the smallest start tag is served, and its tag
+-- grows by the tokens of the call. Of what it did not use, a tenant that comes back keeps ten seconds of the pool: so
+-- the few calls of a small tenant go before a flood, and one that was away for a day can't lock out the others.
 local function first(s, now, line, lane)
   local floor, name, tag, head = s.floor[lane + 1] - credit(s, now), nil, nil, nil
   for _, tenant in ipairs(line.tenants(lane)) do

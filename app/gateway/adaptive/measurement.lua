@@ -42,7 +42,7 @@ function measurement.take_back(s, i, seq, cost)
 end
 
 -- Refill of limit `i` per second up to (`at`, `cum`), from windows between empty points: over the shortest usable
--- and over the longest usable window, nil when there is none yet; and how far off the first may be by one call and a half.
+-- and over the longest usable window, nil when there is none yet; and how far off the first may be: a call and a half.
 function measurement.estimate(s, i, at, cum, least_s, least_cost)
   local d, short, long, doubt = s.dims[i], nil, nil, nil
   local longest_s = math.max(figures.longest_s, d.rate and figures.longest_calls * d.unit / d.rate or 0)

@@ -12,12 +12,16 @@ local function limits(s)
   local list, main = {}, dimension.main(s)
   for i, d in ipairs(s.dims) do
     if dimension.paces(d) then
-      list[#list + 1] = { dimension = NAMES[i], per_minute = d.rate * 60, spread = spread(s, i), source = d.source or "guess",
-        binding = d == main }
+      list[#list + 1] = {
+        dimension = NAMES[i], per_minute = d.rate * 60, spread = spread(s, i), source = d.source or "guess",
+        binding = d == main,
+      }
     end
   end
   if s.by_calls then
-    list[#list + 1] = { dimension = CALLS, most = s.call_cap, spread = spread(s, CALLS), source = "measured", binding = true }
+    list[#list + 1] = {
+      dimension = CALLS, most = s.call_cap, spread = spread(s, CALLS), source = "measured", binding = true,
+    }
   end
   return list
 end
