@@ -335,6 +335,7 @@ async def open_worker(runtime: Runtime) -> AsyncIterator[WorkerRuntime]:
                 claims=claims,
                 steps=Steps(runtime.database, runtime.metrics, runtime.money.budgets.booked),
                 children=Children(runtime.database, runtime.render, metrics=runtime.metrics),
+                cache=runtime.cache,
                 breakers=Breakers(runtime.redis, clock),
                 outputs=runtime.outputs,
                 settle=Settle(

@@ -18,6 +18,7 @@ from app.engine.ask import Question, Turn, ask, given, turns
 from app.engine.children import ChildOutcome, Declaration
 from app.engine.gather import gather
 from app.engine.policies import DEFAULT, Policy
+from app.engine.remember import remembered
 from app.engine.routing import Route, alias_of, named
 from app.engine.schema import AnswerForm, answer_form, stream_form
 from app.engine.spawn import spawn_work
@@ -101,7 +102,8 @@ class Context:
             return await run_function(fn, args, policy.timeout_s)
 
         digest, ways = digest_of((name, key), *args), ways_of_step((name, key), policy, args)
-        return await self._steps.take(Work(name, key, "step", digest, policy, adapter, act, ways=ways))
+        work: Work[Any] = Work(name, key, "step", digest, policy, adapter, act, ways=ways)
+        return await self._steps.take(remembered(self._steps.run, work, fn))
 
     @overload
     async def enrich(

@@ -15,6 +15,7 @@ from app.domain.step import StepPlace
 from app.engine.children import Children
 from app.engine.journal import Journal
 from app.gateway.breaker import Breakers
+from app.gateway.cache import ExactCache
 from app.gateway.request import ModelGateway
 from app.gateway.reservation import Charge
 from app.telemetry.traces import Tracing
@@ -83,5 +84,8 @@ class Run:
     on_progress: Callable[[int, str | None], None] | None = None
     on_delta: Callable[[str, Any], None] | None = None
     may_start: Callable[[], Awaitable[None]] | None = None
+    cache: ExactCache | None = None
+    workflow: str = ""
+    version: str = ""
     account: Account = field(default_factory=Account)
     doing: dict[tuple[str, str], datetime] = field(default_factory=dict)

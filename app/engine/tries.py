@@ -60,6 +60,7 @@ class _Course:
     tries: int
     limited: int = 0
     via: Via | None = None
+    cached: bool = False
     calls: list[Call] = field(default_factory=list)
 
 
@@ -76,6 +77,10 @@ class Tries:
     async def take(self, work: Work[T], record: StepRecord | None) -> T:
         """The step's result, going on from its record. Raises its final failure as a Fault, or Suspension."""
         course = self._course(work, record)
+        if work.known is not None and (output := await work.known()) is not None:
+            course.cached = True
+            await self._end(work, course, StepStatus.SUCCEEDED, output, None)
+            return codec.load(work.adapter, output)
         if work.lasting and record is None:
             await self._write(work, course, StepStatus.RETRYING, None, None)
         return await self._try_on(work, course)
@@ -146,12 +151,13 @@ class Tries:
         """The result as recorded and as read back. Raises Fault and MustWait only, besides what unwinds the run."""
         if self._run.may_start is not None:
             await self._book.guarded(self._run.may_start())
-        course.via = None
+        course.via, course.cached = None, False
         self._run.doing[work.identity] = self._run.clock.now()
         token = CURRENT_STEP.set(work.identity)
         try:
             with within(course.trace):
-                raw = await act(Try(course.trace, self._note_in(work, course), partial(setattr, course, "via")))
+                came, known = partial(setattr, course, "via"), partial(setattr, course, "cached", True)
+                raw = await act(Try(course.trace, self._note_in(work, course), came, known))
         except MustWait:
             raise
         except asyncio.CancelledError as error:
@@ -231,6 +237,7 @@ class Tries:
             ended_at=self._run.clock.now(),
             attempt=self._run.attempt,
             span_id=course.trace.span_id,
+            cached=course.cached and status is StepStatus.SUCCEEDED,
             via=course.via if status is StepStatus.SUCCEEDED else None,
         )
         await self._book.write(record, course.calls)

@@ -33,11 +33,14 @@ CURRENT_STEP: ContextVar[tuple[str, str] | None] = ContextVar("laneway_step", de
 
 @dataclass(frozen=True, slots=True)
 class Try:
-    """What the act of one try is given: its span, where each call it makes is noted, and by which way it answers."""
+    """What the act of one try is given: its span, where each call it makes is noted, by which way it answers, and
+    that its result was known.
+    """
 
     trace: TraceContext
     note: Callable[[Call], None]
     came: Callable[[Via], None]
+    known: Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,7 @@ class Work(Generic[T]):
     """One step. `act` gives the raw result, which `adapter` records and reads back.
 
     The beginning of a `lasting` one is recorded too: it keeps its time and its span over the runs that it lasts.
+    `known` gives the result as recorded where an equal job had it; then nothing is tried.
     `ways` are taken in order while its breaker is open, and after its tries are used up.
     """
 
@@ -65,6 +69,7 @@ class Work(Generic[T]):
     act: Callable[[Try], Awaitable[Any]]
     lasting: bool = False
     ways: tuple[Way, ...] = ()
+    known: Callable[[], Awaitable[bytes | None]] | None = None
 
     @property
     def identity(self) -> tuple[str, str]:

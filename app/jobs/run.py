@@ -26,6 +26,7 @@ from app.engine.perform import perform
 from app.engine.run import Account
 from app.engine.run import Run as EngineRun
 from app.gateway.breaker import Breakers
+from app.gateway.cache import ExactCache
 from app.gateway.purse import Purse
 from app.gateway.request import ModelGateway
 from app.gateway.reservation import Charge
@@ -61,6 +62,7 @@ class RunParts:
     claims: Claims
     steps: Steps
     children: Children
+    cache: ExactCache
     breakers: Breakers
     outputs: Outputs
     settle: Settle
@@ -203,7 +205,10 @@ class Run:
             on_progress=parts.progress.of(job),
             on_delta=partial(parts.wake.delta, job.id),
             may_start=parts.heart.may_start,
+            cache=parts.cache,
             breakers=parts.breakers,
+            workflow=job.workflow,
+            version=job.version,
             account=account,
             doing=doing,
         )

@@ -62,3 +62,15 @@ async def work(journal: str, seconds: float) -> None:
     if journal:
         note(journal, "work")
     await asyncio.sleep(seconds)
+
+
+@workflow("steps", version="1")
+async def steps(ctx: Context, asked: Asked) -> str:
+    """Its step's result is kept."""
+    return await ctx.step("make", make, asked.text, asked.journal, asked.step_s, policy=Policy(cache=HOUR))
+
+
+async def make(text: str, journal: str, seconds: float) -> str:
+    """Notes that it ran."""
+    await work(journal, seconds)
+    return text.upper()

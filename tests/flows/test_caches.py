@@ -236,3 +236,21 @@ def test_redis_holds_no_question_and_no_answer(stack: Stack, asked: dict[str, An
     seen = everything(stack.servers.redis_url)
     assert "{cache}:bodies" in seen
     assert asked["text"] not in seen and answer not in seen
+
+
+def test_fifty_equal_steps_at_once_run_once(stack: Stack, asked: dict[str, Any]) -> None:
+    asked["step_s"] = 0.5
+    jobs = [stack.ended(job["id"]) for job in at_once(50, lambda: submitted(stack, "steps", asked))]
+    assert {(job["status"], job["output"]) for job in jobs} == {("succeeded", asked["text"].upper())}
+    assert lines_of(asked["journal"]) == 1
+    known = [step_of(stack, job)["attributes"].get("cached", False) for job in jobs]
+    assert sorted(known) == [False, *[True] * 49]
+    post(stack, "steps", {**asked, "text": "other"})
+    assert lines_of(asked["journal"]) == 2
+    later = post(stack, "steps", asked).json()
+    assert step_of(stack, later)["attributes"]["cached"] and lines_of(asked["journal"]) == 2
+
+
+def step_of(stack: Stack, job: dict[str, Any]) -> dict[str, Any]:
+    spans = stack.client.get(f"/v1/jobs/{job['id']}/trace").json()["spans"]
+    return next(dict(span) for span in spans if span["kind"] == "step")
