@@ -43,7 +43,9 @@ class Reservation:
         """What the ledger has to know should nothing more be heard of the call."""
         if self.lost is None:
             return "{}"
-        return orjson.dumps({name: getattr(self.lost, name) for name in LostCall.__slots__}).decode()
+        plain = {name: getattr(self.lost, name) for name in LostCall.__slots__}
+        # The database driver's own kind of UUID is none to orjson.
+        return orjson.dumps(plain, default=str).decode()
 
     @property
     def counters(self) -> list[dict[str, Any]]:
