@@ -6,6 +6,9 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,8 +18,9 @@ import pytest
 from app.domain import ids
 from tests.loadtest.provider_process import ProviderProcess, running_provider
 from tests.ops.alarms import QUICK, fires, resolves
-from tests.stack import ENDED, Process, Stack, running_stack, until
+from tests.stack import ENDED, ROOT, Process, Stack, running_stack, until
 from tests.supervise.embedded import open_folder
+from tests.supervise.running import take_terminal, terminal
 
 _KEY = "sk-right"
 
@@ -190,6 +194,32 @@ def test_slots_and_hours_of_a_lane(site: Site) -> None:
     assert site.stack.submit("noop", {"n": 2}, lane="bulk", wait=20)["status"] == "succeeded"
 
 
+def _alive(stack: Stack, role: str) -> int:
+    return int(stack.client.get("/v1/status").json()["processes"][role])
+
+
 def _slots(stack: Stack, lane: str) -> int:
     found = {one["lane"]: one for one in stack.client.get("/v1/status").json()["lanes"]}
     return int(found[lane]["slots"])
+
+
+@pytest.mark.parametrize("words", [["work"], ["serve", "--port", "0"]])
+def test_the_end_of_its_terminal_ends_a_process_in_order(site: Site, words: list[str]) -> None:
+    """It sends the same signal as who wants the file to be read."""
+    alive = _alive(site.stack, words[0])
+    log = site.path.with_name(f"{words[0]}-terminal.log")
+    with terminal() as (controller, device), log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "app", *words],
+            cwd=ROOT, env=site.stack.environment, stdin=device, stdout=output, stderr=output, preexec_fn=take_terminal,
+        )  # fmt: skip
+        try:
+            until(lambda: _alive(site.stack, words[0]) == alive + 1)
+            process.send_signal(signal.SIGHUP)
+            time.sleep(1)
+            assert process.poll() is None
+            os.close(controller)
+            assert process.wait(20) == 0
+        finally:
+            process.kill()
+            process.wait()

@@ -54,7 +54,7 @@ class Up:
             self.process = subprocess.Popen(
                 [PLAIN_PYTHON if user else sys.executable, "-m", "tests.supervise.run_up", words],
                 stdin=terminal,
-                preexec_fn=None if terminal is None else partial(_take_terminal, nohup),
+                preexec_fn=None if terminal is None else partial(take_terminal, nohup),
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **extra, **(environment or {})},
@@ -115,7 +115,7 @@ def terminal() -> Iterator[tuple[int, int]]:
                 os.close(side)
 
 
-def _take_terminal(nohup: bool) -> None:
+def take_terminal(nohup: bool = False) -> None:
     """In the child: lead a session of its own whose terminal is standard input."""
     os.setsid()
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
