@@ -16,6 +16,9 @@ from app.main import announce, create_app, leave
 from app.routers.wire import ProblemProtocol
 
 _BACKLOG = 2048
+# How long connections that clients keep are still answered after SIGTERM, each answer being the last one on it.
+_FAREWELL_S = 1.0
+_LOOK_S = 0.02
 
 
 class _Server(uvicorn.Server):
@@ -41,6 +44,19 @@ class _Server(uvicorn.Server):
         if self._stop_at is not None and not self.should_exit and SYSTEM_CLOCK.monotonic() >= self._stop_at:
             self.handle_exit(signal.SIGTERM, None)
         return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Say goodbye with the next answers before idle connections are closed.
+
+        Who sends a request just as its connection is closed cannot know whether it was heard.
+        """
+        for listener in self.servers:
+            listener.close()
+        state, until = self.server_state, SYSTEM_CLOCK.monotonic() + _FAREWELL_S
+        state.default_headers = [*state.default_headers, (b"connection", b"close")]
+        while state.connections and not self.force_exit and SYSTEM_CLOCK.monotonic() < until:
+            await SYSTEM_CLOCK.sleep(_LOOK_S)
+        await super().shutdown(sockets)
 
 
 def serve(

@@ -133,6 +133,20 @@ def test_an_api_that_is_told_to_stop_is_left_before_it_stops(layout: Layout) -> 
     layout.in_rotation("api-1", "api-2")
 
 
+def test_a_kept_connection_is_told_that_it_ends(layout: Layout) -> None:
+    """Every answer up to the last comes, and that one says that it is the last."""
+    process, url = layout.processes["api-2"], f"http://127.0.0.1:{layout.ports['api-2']}"
+    with httpx.Client(base_url=url, trust_env=False) as client:
+        assert client.get("/livez").status_code == 200
+        process.process.send_signal(signal.SIGTERM)
+        while "close" not in (answer := client.get("/livez")).headers.get("connection", ""):
+            assert answer.status_code == 200
+            time.sleep(0.02)
+    assert process.process.wait(20) == 0
+    layout.start_api("api-2")
+    layout.in_rotation("api-1", "api-2")
+
+
 def test_a_second_signal_ends_the_notice(layout: Layout) -> None:
     layout.processes["api-2"].kill()
     layout.in_rotation("api-1")

@@ -5,6 +5,7 @@ Each line is on disk before whoever wrote it goes on, so that no kill can unsay 
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from dataclasses import asdict, dataclass, field
@@ -58,14 +59,32 @@ class Asked:
     key: str
 
 
-def append(journal: str | Path, line: StepMark | Told) -> None:
-    """Write a line durably, in one piece."""
+def append(journal: str | Path, *found: StepMark | Told) -> None:
+    """Write lines durably, in one piece."""
+    text = b"".join(json.dumps(asdict(line)).encode() + b"\n" for line in found)
     handle = os.open(journal, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     try:
-        os.write(handle, json.dumps(asdict(line)).encode() + b"\n")
+        os.write(handle, text)
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+class Scribe:
+    """Notes for many clients of one loop: lines that come while others are being written go to disk together."""
+
+    def __init__(self, journal: Path) -> None:
+        self._journal = journal
+        self._waiting: list[Told] = []
+        self._writing = asyncio.Lock()
+
+    async def note(self, line: Told) -> None:
+        """Return once it is on disk."""
+        self._waiting.append(line)
+        async with self._writing:
+            if any(one is line for one in self._waiting):
+                together, self._waiting = self._waiting, []
+                await asyncio.to_thread(append, self._journal, *together)
 
 
 def marks(journal: Path) -> list[StepMark]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import aiohttp
 
-from tests.faults.journals import Told, append
+from tests.faults.journals import Scribe, Told
 
 _PATIENCE_S = 100.0
 _ACCEPTED = (201, 202)
@@ -62,7 +62,7 @@ class Load:
     ) -> None:
         self._url = url
         self._bearer = bearer
-        self._journal = journal
+        self._scribe = Scribe(journal)
         self._wanted = wanted
         self._refusable = refusable
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
@@ -128,8 +128,8 @@ class Load:
             async with http.post(path, json=wanted.body, headers=headers) as answer:
                 said = await answer.json()
         except (aiohttp.ClientError, TimeoutError) as error:
-            append(
-                self._journal, Told(asked_at, time.time(), wanted.key, None, None, type(error).__name__, wanted.waits)
+            await self._scribe.note(
+                Told(asked_at, time.time(), wanted.key, None, None, type(error).__name__, wanted.waits)
             )
             return None
         accepted = answer.status in _ACCEPTED
@@ -137,7 +137,8 @@ class Load:
         assert accepted or refused or answer.status >= 500, said
         told, code = (said["id"], None) if accepted else (None, said["code"])
         status, retry_after = answer.status, answer.headers.get("retry-after")
-        append(self._journal, Told(asked_at, time.time(), wanted.key, told, status, code, wanted.waits, retry_after))
+        at = time.time()
+        await self._scribe.note(Told(asked_at, at, wanted.key, told, status, code, wanted.waits, retry_after))
         return accepted if accepted or refused else None
 
 
