@@ -25,6 +25,7 @@ from app.routers import (
     keys,
     openapi,
     operations,
+    pools,
     status,
     usage,
     workflows,
@@ -67,7 +68,8 @@ def create_app(settings: Settings, catalogue: Catalogue) -> FastAPI:
     )
     errors.install(app)
     # Routes are tried in this order: the most called first.
-    for room in (jobs, events, feed, workflows, dead_letters, operations, cache, usage, keys, status, health):
+    rooms = (jobs, events, feed, workflows, dead_letters, operations, cache, usage, keys, pools, status, health)
+    for room in rooms:
         app.include_router(room.router)
     openapi.install(app, catalogue)
     app.add_middleware(RequestId)

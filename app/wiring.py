@@ -31,6 +31,7 @@ from app.gateway.door import Door
 from app.gateway.funds import Funds
 from app.gateway.gateway import Gateway
 from app.gateway.lengths import Lengths
+from app.gateway.levers import Levers
 from app.gateway.limiter import Limiter
 from app.gateway.money import Money
 from app.gateway.prices import Prices
@@ -62,6 +63,7 @@ from app.ops.invalidation import Invalidation
 from app.ops.lookout import Lookout
 from app.ops.overview import Overview
 from app.ops.parts import Parts
+from app.ops.pools import Pools
 from app.ops.report import Report
 from app.ops.scrape import Scrape
 from app.ops.treasury import Treasury
@@ -140,6 +142,7 @@ class Runtime:
     lookout: Lookout
     report: Report
     scrape: Scrape
+    pools: Pools
     money: Money
     treasury: Treasury
     render: RenderBody
@@ -269,6 +272,7 @@ def _runtime(
         lookout=watching.lookout,
         report=report,
         scrape=watching.scrape,
+        pools=watching.pools,
         money=money,
         treasury=_treasury(money, database, ring, clock, file),
         render=render,
@@ -284,6 +288,7 @@ class _Watching:
     overview: Overview
     lookout: Lookout
     scrape: Scrape
+    pools: Pools
 
 
 def _watching(
@@ -294,8 +299,9 @@ def _watching(
     overview = Overview(Depth(database), reports, clock)
     lookout = Lookout(Alerts(database), Symptoms(database), overview, parts, hours, file.settings.alerts, clock)
     file.follow(lambda new: lookout.renew(new.alerts))
-    scrape = Scrape(overview, reports, parts, report, lookout, file)
-    return _Watching(parts, overview, lookout, scrape)
+    pools = Pools(Levers(redis), lambda: file.settings, Audits(database))
+    scrape = Scrape(overview, reports, parts, report, lookout, file, pools)
+    return _Watching(parts, overview, lookout, scrape, pools)
 
 
 def _treasury(money: Money, database: Database, ring: Ring, clock: Clock, file: ConfigFile) -> Treasury:

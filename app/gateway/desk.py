@@ -15,7 +15,7 @@ from app.domain import ids
 from app.domain.clock import Clock
 from app.gateway.holding import Ended
 from app.gateway.pool import Lease, Pool
-from app.gateway.scripts import TURN, rings
+from app.gateway.scripts import TURN, names_key, rings
 from app.gateway.waiter import Waiter
 from app.telemetry.logs import log
 
@@ -78,6 +78,8 @@ class Desk:
         """The verdict of Redis; None when Redis failed, and then nobody knows whether it took the ask."""
         try:
             async with asyncio.timeout(ROUND_TRIP_S):
+                if ask.whole:
+                    await self._redis.sadd(names_key(self._prefix), ask.pool.name)  # type: ignore[misc]
                 return _verdict(await TURN.run(self._redis, self._prefix, ask.pool.name, self._arguments(ask, now_s)))
         except _FAILURES as error:
             self._leave(error)

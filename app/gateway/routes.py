@@ -46,6 +46,18 @@ class Routes:
             ladder = self._simulated(alias)
         return tuple(self._target(rung.provider, rung.model) for rung in in_turn(ladder, share))
 
+    def pools(self) -> dict[str, tuple[str, ...]]:
+        """The models of each pool that is configured, by its name: those named as one, and those that ladders name."""
+        found = {
+            f"{provider}/{name}": tuple(pool.models)
+            for provider, settings in self._settings.providers.items()
+            for name, pool in settings.pools.items()
+        }
+        for alias in self._settings.models:
+            for target in self.targets(alias, test_mode=False):
+                found.setdefault(target.pool.name, (target.model,))
+        return found
+
     def _ladder(self, alias: str) -> tuple[LadderTarget, ...]:
         try:
             return self._settings.ladder(alias)

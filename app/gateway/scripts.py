@@ -39,6 +39,11 @@ def pool_keys(prefix: str, pool: str) -> tuple[str, str, str]:
     return f"{root}state", f"{root}leases", root
 
 
+def names_key(prefix: str) -> str:
+    """The set of all pools that were ever used."""
+    return f"{prefix}names"
+
+
 def rings(prefix: str) -> str:
     """The channels on which a process is told of its grants begin with this; its name follows."""
     return f"{prefix}ring:"

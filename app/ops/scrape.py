@@ -11,6 +11,7 @@ from app.ops.configfile import ConfigFile
 from app.ops.lookout import Lookout
 from app.ops.overview import Look, Overview
 from app.ops.parts import Parts
+from app.ops.pools import PoolLook, Pools
 from app.ops.report import Report
 from app.store.database import StoreAway
 from app.store.reports import Reports
@@ -35,6 +36,17 @@ class Fleet:
         self.due = Reading("laneway_lane_due_jobs", "The backlog: unfinished jobs that may start now.", ("lane",))
         self.oldest = Reading("laneway_lane_oldest_seconds", "Age of the oldest that may start.", ("lane",))
         self.paused = Reading("laneway_lane_paused", "1 while the lane is paused.", ("lane",))
+        self.pool_limit = Reading(
+            "laneway_pool_limit_per_minute",
+            "What a provider's limit is believed to be: `learned` or `announced`.",
+            ("pool", "dimension", "source"),
+        )
+        self.pool_calls = Reading(
+            "laneway_pool_calls", "Calls: `in_flight`, or `waiting` for a limit.", ("pool", "state")
+        )
+        self.pool_open = Reading(
+            "laneway_pool_open", "0 while its breaker is open or an operator stopped it.", ("pool",)
+        )
         self.alerts = Reading("laneway_alerts", "Alerts that stand, by kind.", ("kind",))
 
     def instruments(self) -> list[Instrument]:
@@ -53,6 +65,16 @@ class Fleet:
             for row in lane.rows:
                 self.jobs.put(row.count, lane.name, row.status, row.reason or "")
 
+    def pools(self, looks: Iterable[PoolLook]) -> None:
+        """Take what is known of the providers' pools."""
+        for look in looks:
+            for limit in look.limits:
+                if limit.per_minute is not None:
+                    self.pool_limit.put(limit.per_minute, look.name, limit.dimension, limit.source)
+            self.pool_calls.put(look.in_flight, look.name, "in_flight")
+            self.pool_calls.put(sum(look.waiting.values()), look.name, "waiting")
+            self.pool_open.put(look.state in ("closed", "half_open"), look.name)
+
     def count(self, alerts: Iterable[AlertKind]) -> None:
         """Take the kind of each alert that stands."""
         counts = Counter(alerts)
@@ -68,7 +90,14 @@ class Scrape:
     """Makes the answer: the fleet's readings, then every process's own report, live ones and those just ended."""
 
     def __init__(
-        self, overview: Overview, reports: Reports, parts: Parts, report: Report, lookout: Lookout, file: ConfigFile
+        self,
+        overview: Overview,
+        reports: Reports,
+        parts: Parts,
+        report: Report,
+        lookout: Lookout,
+        file: ConfigFile,
+        pools: Pools,
     ) -> None:
         self._overview = overview
         self._reports = reports
@@ -76,6 +105,7 @@ class Scrape:
         self._report = report
         self._lookout = lookout
         self._file = file
+        self._pools = pools
 
     async def text(self) -> bytes:
         """The text format. Without the database it is what this process alone knows."""
@@ -83,6 +113,7 @@ class Scrape:
         fleet.info.put(1, __version__, str(self._file.settings.simulated).lower())
         for part, state in (await self._parts.reachable()).items():
             fleet.up.put(state == "ok", part)
+        fleet.pools(await self._pools.brief())
         try:
             fleet.read(await self._overview.look())
             fleet.count(alert.kind for alert in await self._lookout.standing())

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.routers import many_samples, money_shapes, samples
+from app.routers import many_samples, money_shapes, pool_shapes, samples
 
 _KEYED = ("missing_key", "invalid_key", "scope_missing")
 _ALWAYS = ("internal", "reduced_capacity")
@@ -88,6 +88,7 @@ TAGS = {
     "dead letters": "What failed, by cause, and its replay.",
     "operations": "Acts upon many jobs, and who did them.",
     "cache": "Answers and outputs that are known.",
+    "pools": "Providers' limits: what was learned of them, and levers.",
     "money": "What was used, and what it cost.",
     "keys": "Who may call, and what they may spend.",
     "health": "Whether the service works.",
@@ -182,6 +183,30 @@ OPERATIONS: dict[str, Operation] = {
     ),
     "cache.invalidate": Operation(
         {200: Told("Dropped", "Invalidation", many_samples.INVALIDATION)}, body=("Invalidate", {"tags": ["reviews"]})
+    ),
+    "pools.list": Operation({200: Told("Pools", "PoolList", {"data": [pool_shapes.POOL]})}),
+    "pools.pause": Operation(
+        {200: Told("The pool", "PoolState", {**pool_shapes.POOL, "state": "paused"})},
+        ("not_found",),
+        ("PoolPause", {"for": "10m"}),
+    ),
+    "pools.resume": Operation(
+        {200: Told("The pool", "PoolState", pool_shapes.POOL)}, ("not_found",), ("PoolLever", {})
+    ),
+    "pools.drain": Operation(
+        {200: Told("The pool", "PoolState", {**pool_shapes.POOL, "state": "draining"})},
+        ("not_found",),
+        ("PoolLever", {}),
+    ),
+    "pools.announce": Operation(
+        {200: Told("The pool", "PoolState", pool_shapes.POOL)},
+        ("not_found",),
+        ("PoolAnnounce", {"requests_per_minute": 500, "tokens_per_minute": 200_000}),
+    ),
+    "pools.breaker": Operation(
+        {200: Told("The pool", "PoolState", {**pool_shapes.POOL, "state": "open"})},
+        ("not_found",),
+        ("PoolBreaker", {"state": "open"}),
     ),
     "usage.get": Operation(
         {200: Told("Sums, and all of it", "UsageReport", money_shapes.USAGE)}, ("input_invalid", "unknown_field")

@@ -12,14 +12,14 @@ from pydantic.json_schema import models_json_schema
 from app.domain.errors import CATALOGUE
 from app.domain.event import WEBHOOK_EVENTS
 from app.engine.catalogue import Catalogue
-from app.routers import docs, many_shapes, money_shapes, samples, service_shapes
+from app.routers import docs, many_shapes, money_shapes, pool_shapes, samples, service_shapes
 from app.routers.concrete import add_workflow
 from app.routers.schemas import CancelBody, InvalidateBody, ReplayBody, RetryBody, SubmitBody
 from app.routers.shapes import ANSWERS
 
 _TEMPLATE = "#/components/schemas/{model}"
 _BODIES = {
-    **{shape.__name__: name for name, shape in money_shapes.BODIES.items()},
+    **{shape.__name__: name for name, shape in (money_shapes.BODIES | pool_shapes.BODIES).items()},
     "SubmitBody": "Submit",
     "RetryBody": "Retry",
     "CancelBody": "Cancel",
@@ -72,11 +72,25 @@ def document(plain: dict[str, Any], catalogue: Catalogue) -> dict[str, Any]:
 def _schemas() -> dict[str, Any]:
     bodies = [
         (shape, "validation")
-        for shape in (*money_shapes.BODIES.values(), SubmitBody, RetryBody, CancelBody, ReplayBody, InvalidateBody)
+        for shape in (
+            *money_shapes.BODIES.values(),
+            *pool_shapes.BODIES.values(),
+            SubmitBody,
+            RetryBody,
+            CancelBody,
+            ReplayBody,
+            InvalidateBody,
+        )
     ]
     answers = [
         (shape, "serialization")
-        for shape in (*ANSWERS, *service_shapes.ANSWERS, *many_shapes.ANSWERS, *money_shapes.ANSWERS)
+        for shape in (
+            *ANSWERS,
+            *service_shapes.ANSWERS,
+            *many_shapes.ANSWERS,
+            *money_shapes.ANSWERS,
+            *pool_shapes.ANSWERS,
+        )
     ]
     _, found = models_json_schema([*bodies, *answers], by_alias=True, ref_template=_TEMPLATE)  # type: ignore[list-item]
     schemas = {_BODIES.get(name, name): schema for name, schema in found["$defs"].items()}

@@ -175,6 +175,7 @@ STATUS: dict[str, Any] = {
             "fired_at": "2026-01-31T11:00:03.000000Z",
         }
     ],
+    "pools": [{"id": "openai/mini", "state": "closed", "in_flight": 31}],
     "provider_simulated": False,
 }
 METRICS = """# HELP laneway_lane_due_jobs The backlog: unfinished jobs that may start now.

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime
 
+from app.routers.pool_shapes import PoolBrief
 from app.routers.shapes import Answer
 
 
@@ -59,6 +60,7 @@ class ServiceState(Answer):
     processes: dict[str, int]
     workers: list[WorkerState]
     alerts: list[AlertState]
+    pools: list[PoolBrief]
     provider_simulated: bool
 
 

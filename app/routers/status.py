@@ -38,6 +38,9 @@ async def status(runtime: RuntimeDep) -> Response:
         "processes": {role: look.count(role) for role in ("serve", "work")},
         "workers": [_worker(process) for process in look.alive if process.role == "work"],
         "alerts": [_alert(alert) for alert in await runtime.lookout.standing()],
+        "pools": [
+            {"id": pool.name, "state": pool.state, "in_flight": pool.in_flight} for pool in await runtime.pools.brief()
+        ],
         "provider_simulated": runtime.settings.simulated,
     }
     return json_answer(found, headers=_UNKEPT)

@@ -1,0 +1,130 @@
+"""The pools as operators see and steer them: the configured ones and those that were used; who did what is noted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from app.domain.errors import Problem
+from app.gateway.levers import Levers, PoolsAway
+from app.gateway.routes import Routes
+from app.settings import Settings
+from app.store.audits import Act, Audits
+
+_RETRY_S = 2
+
+
+# Where a figure comes from, in the controller's words.
+_ANNOUNCED = ("configured", "announced")
+_LANES = ("interactive", "standard", "bulk")
+
+
+@dataclass(frozen=True, slots=True)
+class PoolLimit:
+    """One limit: so many a minute, or so many calls at once. `spread`: how well measurements agree, 0 is exactly.
+
+    `source` is learned or announced; `binding`: it is the one that paces.
+    """
+
+    dimension: str
+    per_minute: float | None
+    at_once: float | None
+    spread: float | None
+    source: str
+    binding: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PoolLook:
+    """One pool; `known` is what the rate controller knows of it, None until somebody has used it."""
+
+    name: str
+    models: tuple[str, ...]
+    known: Mapping[str, Any] | None
+
+    @property
+    def state(self) -> str:
+        """What an operator did to it, else its breaker's."""
+        known = self.known or {}
+        return str(known.get("stopped") or known.get("breaker") or "closed")
+
+    @property
+    def in_flight(self) -> int:
+        """Calls that were let go and have not ended."""
+        return int((self.known or {}).get("in_flight", 0))
+
+    @property
+    def limits(self) -> list[PoolLimit]:
+        """What paces it. An empty list is `{}` where Lua wrote it."""
+        return [_limit(one) for one in (self.known or {}).get("limits") or ()]
+
+    @property
+    def waiting(self) -> dict[str, int]:
+        """Calls in line, by lane."""
+        waiting = (self.known or {}).get("waiting") or {}
+        return {lane: int(waiting.get(lane, 0)) for lane in _LANES}
+
+
+class Pools:
+    """The verbs."""
+
+    def __init__(self, levers: Levers, settings: Callable[[], Settings], audits: Audits) -> None:
+        self._levers = levers
+        self._settings = settings
+        self._audits = audits
+
+    async def all(self) -> list[PoolLook]:
+        """By name. Raises Problem `reduced_capacity` while Redis is away."""
+        try:
+            models = await self._models()
+            return [PoolLook(name, models[name], await self._levers.look(name)) for name in sorted(models)]
+        except PoolsAway:
+            raise _away() from None
+
+    async def brief(self) -> list[PoolLook]:
+        """The same; none while Redis is away."""
+        try:
+            return await self.all()
+        except Problem:
+            return []
+
+    async def steer(
+        self, project_id: UUID, key_id: UUID, name: str, act: str, value: float | str | Mapping[str, int] | None = None
+    ) -> PoolLook:
+        """Move a lever of the pool and note who did. Raises Problem 404, and `reduced_capacity` while Redis is away."""
+        try:
+            models = await self._models()
+            if name not in models:
+                raise Problem("not_found", "There is no pool with this id: GET /v1/pools lists them.")
+            await self._levers.steer(name, act, value)
+            look = PoolLook(name, models[name], await self._levers.look(name))
+        except PoolsAway:
+            raise _away() from None
+        await self._audits.write(Act(project_id, key_id, f"pools.{act}", None, 0, tags=(name, *_said(value))))
+        return look
+
+    async def _models(self) -> dict[str, tuple[str, ...]]:
+        used = {name: (name.partition("/")[2],) for name in await self._levers.names()}
+        return {**used, **Routes(self._settings()).pools()}
+
+
+def _limit(one: Mapping[str, Any]) -> PoolLimit:
+    source = "announced" if one["source"] in _ANNOUNCED else "learned"
+    return PoolLimit(
+        one["dimension"], one.get("per_minute"), one.get("most"), one.get("spread"), source, bool(one["binding"])
+    )
+
+
+def _said(value: float | str | Mapping[str, int] | None) -> tuple[str, ...]:
+    """An act's value as the audit has it."""
+    if value is None:
+        return ()
+    if isinstance(value, Mapping):
+        return tuple(f"{name}={number}" for name, number in value.items())
+    return (str(value),)
+
+
+def _away() -> Problem:
+    return Problem("reduced_capacity", "Redis, where the pools are kept, is away.", retry_after_s=_RETRY_S)

@@ -1,0 +1,86 @@
+"""Pools of providers: what was learned of their limits, and the levers that operators have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from app.jobs.check import parse
+from app.ops.pools import PoolLook
+from app.routers.deps import JsonDep, OperatorDep, RuntimeDep, needs
+from app.routers.pool_shapes import AnnounceBody, BreakerBody, LeverBody, PauseBody
+from app.routers.reply import json_answer
+from app.routers.timing import timed
+from app.store.keys import ApiKey
+from app.wiring import Runtime
+
+router = APIRouter(prefix="/v1/pools", tags=["pools"])
+SteererDep = Annotated[ApiKey, Depends(needs("ops:write"))]
+_UNKEPT = {"Cache-Control": "private, no-store"}
+
+
+@router.get("", operation_id="pools.list", summary="Pools and what is known of their limits")
+async def list_pools(request: Request, key: OperatorDep, runtime: RuntimeDep) -> Response:
+    """Each pool of models that share a limit: its state, its rate, its limits, calls in flight and in line."""
+    found = await timed(request, "pools", runtime.pools.all())
+    return json_answer({"data": [pool_view(one) for one in found]}, headers=_UNKEPT)
+
+
+@router.post("/{pool_id:path}/pause", operation_id="pools.pause", summary="Send nothing to a pool")
+async def pause(request: Request, pool_id: str, key: SteererDep, runtime: RuntimeDep, body: JsonDep) -> Response:
+    """No call begins, for a while or until it is resumed; those in flight end, jobs that need it wait."""
+    return await _steered(request, runtime, key, pool_id, "pause", parse(PauseBody, body).for_)
+
+
+@router.post("/{pool_id:path}/resume", operation_id="pools.resume", summary="End a pause or a drain")
+async def resume(request: Request, pool_id: str, key: SteererDep, runtime: RuntimeDep, body: JsonDep) -> Response:
+    """Who waits in line goes at once; jobs that were parked come within a minute."""
+    parse(LeverBody, body)
+    return await _steered(request, runtime, key, pool_id, "resume", None)
+
+
+@router.post("/{pool_id:path}/drain", operation_id="pools.drain", summary="Let a pool run empty")
+async def drain(request: Request, pool_id: str, key: SteererDep, runtime: RuntimeDep, body: JsonDep) -> Response:
+    """Until it is resumed no call begins; it has run empty when nothing is in flight."""
+    parse(LeverBody, body)
+    return await _steered(request, runtime, key, pool_id, "drain", None)
+
+
+@router.post("/{pool_id:path}/announce", operation_id="pools.announce", summary="Say what a pool's limits are")
+async def announce(request: Request, pool_id: str, key: SteererDep, runtime: RuntimeDep, body: JsonDep) -> Response:
+    """Limits that are taken over those of the configuration; an empty body takes the configuration's again."""
+    told = parse(AnnounceBody, body).model_dump(exclude_none=True)
+    return await _steered(request, runtime, key, pool_id, "announce", told)
+
+
+@router.post("/{pool_id:path}/breaker", operation_id="pools.breaker", summary="Force a pool's breaker")
+async def breaker(request: Request, pool_id: str, key: SteererDep, runtime: RuntimeDep, body: JsonDep) -> Response:
+    """`open`: no call, and no probe; `closed`: whatever fails; `auto`: as calls go."""
+    return await _steered(request, runtime, key, pool_id, "breaker", parse(BreakerBody, body).state)
+
+
+async def _steered(
+    request: Request, runtime: Runtime, key: ApiKey, pool_id: str, act: str,
+    value: float | str | Mapping[str, int] | None,
+) -> Response:  # fmt: skip
+    look = await timed(request, "pools", runtime.pools.steer(key.project_id, key.id, pool_id, act, value))
+    return json_answer(pool_view(look), headers=_UNKEPT)
+
+
+def pool_view(look: PoolLook) -> dict[str, Any]:
+    """A pool's JSON."""
+    known = look.known or {}
+    return {
+        "id": look.name,
+        "provider": look.name.partition("/")[0],
+        "models": list(look.models),
+        "state": look.state,
+        "in_flight": look.in_flight,
+        "most_in_flight": known.get("cap"),
+        "rate_per_s": known.get("rate_per_s"),
+        "limits": [asdict(limit) for limit in look.limits],
+        "waiting": look.waiting,
+    }
