@@ -1,4 +1,4 @@
-"""Settings: frozen groups, read once from the environment and `laneway.toml`; the only reader of the environment."""
+"""Settings: frozen groups, read from the environment and `laneway.toml`; the only reader of the environment."""
 
 from app.settings.alerts import AlertSettings
 from app.settings.budgets import BudgetSettings
