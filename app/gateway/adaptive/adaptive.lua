@@ -22,7 +22,8 @@ end
 -- Takes what the operator knows: limits = {requests_per_minute?, tokens_per_minute?, max_in_flight?, ceiling?}.
 function adaptive.configure(s, now, limits)
   s.ceiling = math.max(1, math.min(limits.ceiling or s.ceiling, limits.max_in_flight or math.huge))
-  s.cap = math.min(s.cap, s.ceiling)
+  -- What is known of calls at once is where latency begins to judge from; what is only our own bound is not.
+  s.cap = limits.max_in_flight and s.cap_start and s.ceiling or math.min(s.cap, s.ceiling)
   announcements.configure(s, now, REQUESTS, limits.requests_per_minute)
   announcements.configure(s, now, TOKENS, limits.tokens_per_minute)
 end
