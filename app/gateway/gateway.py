@@ -10,6 +10,7 @@ from app.domain import ids
 from app.domain.call import Call
 from app.domain.clock import Clock
 from app.domain.errors import Fault, InputError, MustWait, RateLimited, SystemFault, TransientError
+from app.domain.job import Reason
 from app.gateway.account import CANCELED, REFUSED, Account
 from app.gateway.booking import Ended, Sent, call_record, call_span, input_tokens, request_bytes, wait_span
 from app.gateway.descent import Descent
@@ -170,6 +171,9 @@ class Gateway:
             self._lengths.learn(_route(asking.request, target), ended.usage.output)
         if isinstance(result, RateLimited) and not asking.begun:
             return result
+        if permit.probe and isinstance(result, TransientError) and not asking.begun:
+            # It met the outage that it was to look into: that is no try of its caller's.
+            raise MustWait(Reason.PROVIDER_DOWN, self._clock.now()) from result
         if isinstance(result, Fault):
             raise result
         return result

@@ -38,6 +38,12 @@ _SPREAD = 0.05
 # A job that gave up its place in a full line comes again after about this long.
 _FULL_PARK_S = (2.0, 5.0)
 _BREAKER = "breaker"
+# `probe = true` in a mark, as cmsgpack writes it: the one thing of a mark that concerns its holder.
+_PROBE = b"\xa5probe\xc3"
+# Who is turned away by a breaker comes back so many a second after the next probe, so that a crowd does not come to it.
+_BACK_PER_S, _LONGEST_BACK_S = 50.0, 60.0
+# The next probe stands where it stood, as far as two turns can tell.
+_SAME_S = 0.5
 
 
 class Line:
@@ -55,6 +61,7 @@ class Line:
         self._snapshot = b""
         # Why nothing more was granted by the last turn, and until when that holds (monotonic seconds).
         self._reason, self._until_s = "", 0.0
+        self._turned_away = 0
         self._asked_s = -math.inf
         self._beat_s = -math.inf
         # What `Ask.whole` is next.
@@ -84,7 +91,7 @@ class Line:
             raise
         finally:
             waiter.stop_timer()
-        return Permit(self.pool, waiter.lease, self._clock.monotonic() - asked_s)
+        return Permit(self.pool, waiter.lease, self._clock.monotonic() - asked_s, waiter.probe)
 
     def settle(self, permit: Permit, result: CallResult | None) -> None:
         """Give the lease back, with what became of its call; None: nobody knows. Never waits, never fails."""
@@ -102,6 +109,7 @@ class Line:
         waiter = self._waiters.take(lease_id)
         if waiter is None:
             return False
+        waiter.probe = _PROBE in mark
         self._holding.take(waiter.lease, mark, self._clock.monotonic())
         if waiter.future.done():
             self._end(lease_id, None)
@@ -129,7 +137,7 @@ class Line:
             await asyncio.wait([self._task])
 
     def _send_all_away(self, why: str) -> None:
-        self._waiters.send_away(SystemFault(why), lambda waiter: True)
+        self._waiters.send_away(lambda: SystemFault(why), lambda waiter: True)
 
     def _leave(self, waiter: Waiter) -> None:
         self._waiters.leave(waiter)
@@ -153,7 +161,7 @@ class Line:
         """What was heard within the last second need not be asked again."""
         now_s = self._clock.monotonic()
         left_s = self._until_s - now_s
-        if left_s > wanted.max_wait_s and now_s - self._asked_s < _BEAT_S:
+        if left_s > self._patience_s(wanted) and now_s - self._asked_s < _BEAT_S:
             raise self._must_wait(left_s)
 
     def _start(self) -> None:
@@ -230,6 +238,8 @@ class Line:
         """When to come again, and who is not to wait for it."""
         now_s = self._clock.monotonic()
         wait_s = verdict.wait_s
+        if verdict.reason != _BREAKER or abs(now_s + (wait_s or 0.0) - self._until_s) > _SAME_S:
+            self._turned_away = 0
         self._asked_s, self._reason, self._until_s = now_s, verdict.reason, now_s + (wait_s or 0.0)
         self._snapshot = verdict.snapshot or self._snapshot
         self._waiters.start_patience(told, self._give_up)
@@ -238,8 +248,9 @@ class Line:
             self._agenda.hasten(_LINGER_S)
         if wait_s is None:
             return
-        away = self._must_wait(wait_s)
-        self._waiters.send_away(away, lambda waiter: waiter.told and wait_s > waiter.wanted.max_wait_s)
+        self._waiters.send_away(
+            lambda: self._must_wait(wait_s), lambda waiter: waiter.told and wait_s > self._patience_s(waiter.wanted)
+        )
         if verdict.keeper:
             self._agenda.hasten(max(wait_s, _GAP_S) if wait_s > 0 else 0)
         elif self._waiters:
@@ -258,16 +269,22 @@ class Line:
             self.take(waiter.lease.id, b"")
         self._until_s = self._clock.monotonic() + (wait_s or 0.0)
         if wait_s:
-            away = self._must_wait(wait_s)
-            self._waiters.send_away(away, lambda waiter: wait_s > waiter.wanted.max_wait_s)
+            self._waiters.send_away(lambda: self._must_wait(wait_s), lambda waiter: wait_s > waiter.wanted.max_wait_s)
         self._waiters.start_patience(waiting, self._give_up)
         self._agenda.hasten(_APART_S if wait_s is None else min(wait_s, _APART_S))
 
     def _give_up(self, waiter: Waiter) -> None:
         waiter.send_away(self._must_wait(self._until_s - self._clock.monotonic()))
 
+    def _patience_s(self, wanted: Wanted) -> float:
+        """How long a caller waits here; nobody holds a slot for a provider that is down."""
+        return 0.0 if self._reason == _BREAKER else wanted.max_wait_s
+
     def _must_wait(self, wait_s: float) -> MustWait:
         if wait_s <= 0:
             wait_s = ids.jitter(*_FULL_PARK_S)
-        reason = Reason.PROVIDER_DOWN if self._reason == _BREAKER else Reason.RATE_LIMIT
+        reason = Reason.RATE_LIMIT
+        if self._reason == _BREAKER:
+            reason, self._turned_away = Reason.PROVIDER_DOWN, self._turned_away + 1
+            wait_s += min(_LONGEST_BACK_S, self._turned_away / _BACK_PER_S)
         return MustWait(reason, self._clock.now() + timedelta(seconds=wait_s * (1 + ids.jitter(0, _SPREAD))))

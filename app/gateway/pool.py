@@ -34,11 +34,15 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Permit:
-    """A lease that was granted, and the seconds that its caller waited for it."""
+    """A lease that was granted, and the seconds that its caller waited for it.
+
+    `probe`: it is for the one call that shows whether a provider that was down is back.
+    """
 
     pool: Pool
     lease: Lease
     waited_s: float
+    probe: bool = False
 
 
 @dataclass(frozen=True, slots=True)

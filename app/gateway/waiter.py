@@ -39,13 +39,14 @@ class Wanted:
 class Waiter:
     """One caller. Its future gets None when its lease is granted, or the error that sends it away."""
 
-    __slots__ = ("future", "lease", "since_s", "timer", "told", "wanted")
+    __slots__ = ("future", "lease", "probe", "since_s", "timer", "told", "wanted")
 
     def __init__(self, lease_id: str, wanted: Wanted, since_s: float) -> None:
         self.lease = Lease(lease_id, max(1, int(wanted.lease_s * 1000)))
         self.wanted = wanted
         self.since_s = since_s
         self.told = False
+        self.probe = False
         self.future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.timer: asyncio.TimerHandle | None = None
 
@@ -131,11 +132,11 @@ class Waiters:
         """By lane, then by arrival: the order of a process alone."""
         return sorted(self._waiting.values(), key=lambda waiter: (waiter.wanted.rank, waiter.since_s))
 
-    def send_away(self, error: Exception, when: Callable[[Waiter], bool]) -> None:
-        """End the wait of those it holds for, with an error."""
+    def send_away(self, error: Callable[[], Exception], when: Callable[[Waiter], bool]) -> None:
+        """End the wait of those it holds for, each with an error of its own."""
         for waiter in list(self._waiting.values()):
             if when(waiter):
-                waiter.send_away(error)
+                waiter.send_away(error())
                 self.leave(waiter)
 
     def start_patience(self, waiters: Iterable[Waiter], give_up: Callable[[Waiter], None]) -> None:

@@ -1,0 +1,95 @@
+"""A provider that is down, as callers of its pool meet it: turned away at once, one probe, and no try used up."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+
+import pytest
+
+from app.domain.clock import SYSTEM_CLOCK
+from app.domain.errors import MustWait, TransientError
+from app.gateway.limiter import Limiter
+from app.gateway.pool import NO_CONNECTION, CallResult, Permit, Pool
+from tests.gateway.admitting import GOOD, admit, wide
+from tests.gateway.asking import request, settings_for
+from tests.gateway.conftest import NewGateway, NewLimiter
+from tests.loadtest.provider_process import ProviderProcess
+from tests.stack import free_port
+
+REFUSED = CallResult(NO_CONNECTION, 0.01)
+
+
+async def down(limiter: Limiter, pool: Pool) -> MustWait:
+    """Nobody is there; what the next caller hears, once the pool knows."""
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                limiter.settle(await admit(limiter, pool, max_wait_s=60), REFUSED)
+            except MustWait as wait:
+                return wait
+
+
+async def the_probe(limiter: Limiter, pool: Pool) -> Permit:
+    """The next permit, however long it takes."""
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                return await admit(limiter, pool)
+            except MustWait:
+                await asyncio.sleep(0.05)
+
+
+async def test_callers_are_turned_away_however_patient_they_are(new_limiter: NewLimiter) -> None:
+    limiter, pool = new_limiter(), wide(50)
+    began = SYSTEM_CLOCK.monotonic()
+    wait = await down(limiter, pool)
+    assert wait.reason == "provider_down"
+    assert SYSTEM_CLOCK.monotonic() - began < 30
+    with pytest.raises(MustWait) as caught:
+        await admit(limiter, pool, "interactive", max_wait_s=60)
+    assert caught.value.reason == "provider_down"
+
+
+async def test_one_of_all_processes_gets_the_probe_and_others_go_on_when_it_succeeds(new_limiter: NewLimiter) -> None:
+    limiters, pool = [new_limiter(), new_limiter()], wide(50)
+    await down(limiters[0], pool)
+    probe = await the_probe(limiters[1], pool)
+    assert probe.probe
+    limiters[1].settle(probe, GOOD)
+    later = await the_probe(limiters[0], pool)
+    assert not later.probe
+
+
+async def test_a_crowd_does_not_come_back_at_once(new_limiter: NewLimiter) -> None:
+    limiter, pool = new_limiter(), wide(200)
+    await down(limiter, pool)
+    waits = await asyncio.gather(*(admit(limiter, pool) for _ in range(150)), return_exceptions=True)
+    untils = sorted((wait.until - datetime.now(UTC)).total_seconds() for wait in waits if isinstance(wait, MustWait))
+    assert untils[-1] - untils[0] > 1.5
+
+
+async def test_a_call_that_was_the_probe_uses_no_try_of_its_caller(new_gateway: NewGateway) -> None:
+    gateway = new_gateway(settings_for(f"http://127.0.0.1:{free_port()}/v1"))
+    calls = []
+    failed = 0
+    async with asyncio.timeout(60):
+        # Ten refused connections open it; the next that goes out is the probe.
+        while len(calls) < 11:
+            try:
+                await gateway.complete(request(), calls.append)
+            except TransientError:
+                failed += 1
+            except MustWait as wait:
+                assert wait.reason == "provider_down"
+                await asyncio.sleep(0.05)
+    assert (failed, len(calls)) == (10, 11)
+
+
+async def test_the_next_target_is_asked_while_one_is_down(new_gateway: NewGateway, provider: ProviderProcess) -> None:
+    provider.set_answers({"hello": "positive"})
+    gateway = new_gateway(settings_for(f"http://127.0.0.1:{free_port()}/v1", provider.base_url))
+    calls = []
+    answers = [await gateway.complete(request(), calls.append) for _ in range(20)]
+    assert {answer.text for answer in answers} == {"positive"}
+    assert sum(call.provider == "main" for call in calls) < 14
