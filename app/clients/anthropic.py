@@ -17,6 +17,7 @@ from app.clients.streamed import hear
 from app.clients.wire_json import error_of, header
 from app.domain import canonical
 from app.domain.clock import SYSTEM_CLOCK, Clock
+from app.domain.errors import ProcessingError
 from app.settings import ProviderSettings
 
 _VERSION = "2023-06-01"
@@ -47,6 +48,10 @@ class AnthropicClient:
         if not 200 <= answer.status < 300:
             raise self._refused(answer)
         return whole_answer(answer, "tools" in body, hints_of(answer.headers, self._clock.now()))
+
+    async def embed(self, call: WireRequest) -> WireAnswer:
+        """Raises WireError: this protocol has no embeddings."""
+        raise WireError(ProcessingError(f"provider {self._name} has no embeddings: name an alias of one that has"))
 
     async def stream(self, call: WireRequest, on_text: Callable[[str], None]) -> WireAnswer:
         """The model's answer, heard while it comes; `on_text` gets each piece. Raises WireError."""

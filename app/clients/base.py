@@ -13,7 +13,7 @@ from app.domain.errors import Fault, LanewayError
 class WireRequest:
     """One call to one model. `messages` are pairs of role and content; `timeout_s` bounds the whole call.
 
-    `idle_timeout_s` bounds each silence of a stream once it has begun.
+    `idle_timeout_s` bounds each silence of a stream once it has begun. With `texts` it asks for their embeddings.
     """
 
     model: str
@@ -26,6 +26,7 @@ class WireRequest:
     traceparent: str
     idempotency_key: str
     idle_timeout_s: float = 60.0
+    texts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +56,15 @@ class LimitHints:
 NO_HINTS = LimitHints()
 
 
+Vector = tuple[float, ...]
+"""An embedding."""
+
+
 @dataclass(frozen=True, slots=True)
 class WireAnswer:
     """A model's answer. `finish_reason` is stop, length, content_filter or the provider's own word.
 
-    `usage` is None when the provider sent none that makes sense.
+    `usage` is None when the provider sent none that makes sense. `vectors` are the embeddings of the texts, in order.
     """
 
     text: str
@@ -67,6 +72,7 @@ class WireAnswer:
     usage: TokenUsage | None
     status: int
     hints: LimitHints = NO_HINTS
+    vectors: tuple[Vector, ...] = ()
 
 
 class WireError(LanewayError):
@@ -94,6 +100,10 @@ class ModelClient(Protocol):
 
     async def complete(self, call: WireRequest) -> WireAnswer:
         """The model's answer. Raises WireError, and nothing else but cancellation."""
+        ...
+
+    async def embed(self, call: WireRequest) -> WireAnswer:
+        """The vectors of the call's texts. Raises WireError, also where the protocol has no embeddings."""
         ...
 
     async def stream(self, call: WireRequest, on_text: Callable[[str], None]) -> WireAnswer:

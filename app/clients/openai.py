@@ -10,6 +10,7 @@ import httpx
 from app.clients.base import LimitHints, WireAnswer, WireError, WireRequest
 from app.clients.http import HttpAnswer, broken, post_json
 from app.clients.limits import hints_of
+from app.clients.openai_embeddings import embeddings_answer, embeddings_body
 from app.clients.openai_stream import ChatStream, usage_of
 from app.clients.refusal import refuse
 from app.clients.streamed import hear
@@ -32,6 +33,7 @@ class OpenAIClient:
         self._http = http
         self._clock = clock
         self._url = httpx.URL(f"{settings.base_url.rstrip('/')}/chat/completions")
+        self._embeddings = httpx.URL(f"{settings.base_url.rstrip('/')}/embeddings")
         key = settings.api_key.get_secret_value() if settings.api_key else None
         self._key = {"Authorization": f"Bearer {key}"} if key else {}
         # OpenAI's newer models refuse `max_tokens`; many compatible servers silently ignore the newer name.
@@ -56,6 +58,16 @@ class OpenAIClient:
         if not 200 <= answer.status < 300:
             raise self._refused(answer)
         return growing.whole(answer.status, hints_of(answer.headers, self._clock.now()))
+
+    async def embed(self, call: WireRequest) -> WireAnswer:
+        """The vectors of the call's texts. Raises WireError."""
+        body = canonical.dump(embeddings_body(call))
+        answer = await post_json(
+            self._http, self._embeddings, self._headers(call), body, call.timeout_s, call.max_answer_bytes
+        )
+        if not 200 <= answer.status < 300:
+            raise self._refused(answer)
+        return embeddings_answer(call, answer, hints_of(answer.headers, self._clock.now()))
 
     def _refused(self, answer: HttpAnswer) -> WireError:
         return refuse(self._name, answer.status, answer.headers, error_of(answer.body), self._clock.now())

@@ -74,7 +74,7 @@ async def ask(run: Run, question: Question, one: Try, listener: Listener | None 
     """The answer, validated. Raises Faults and MustWait of the gateway, ProcessingError `output_invalid`."""
     messages = question.messages
     for repair in range(REPAIRS + 1):
-        _check_cost(run, question)
+        check_cost(run, question.max_cost_nanos)
         request = _request(run, question, messages, one, repair)
         answer = await _answer(run, request, one, listener)
         if answer.stale_s is not None:
@@ -101,8 +101,9 @@ def _message(turn: Turn) -> Message:
     return Message(role, content)
 
 
-def _check_cost(run: Run, question: Question) -> None:
-    caps = [cap for cap in (run.max_cost_nanos, question.max_cost_nanos) if cap is not None]
+def check_cost(run: Run, cap_nanos: int | None) -> None:
+    """Raises ProcessingError `cost_cap_reached` once the job has used all that it may."""
+    caps = [cap for cap in (run.max_cost_nanos, cap_nanos) if cap is not None]
     if caps and (run.usage + run.account.usage).cost_nanos >= min(caps):
         raise ProcessingError("the job has used all that max_cost_usd allows", code="cost_cap_reached")
 
@@ -122,11 +123,11 @@ def _request(run: Run, question: Question, messages: tuple[Message, ...], one: T
         lane=run.lane,
         test_mode=run.test_mode,
         caching=Caching(question.cache.keeping, partial(_fits, question)) if question.cache else None,
-        charge=_charge(run),
+        charge=charge_of(run),
     )
 
 
-def _charge(run: Run) -> Charge | None:
+def charge_of(run: Run) -> Charge | None:
     """The run's, with the step that asks."""
     step = CURRENT_STEP.get()
     return run.charge if run.charge is None or step is None else replace(run.charge, step=step[0], step_key=step[1])

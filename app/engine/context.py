@@ -16,6 +16,7 @@ from app.engine import codec
 from app.engine.act import run_function
 from app.engine.ask import Question, Turn, ask, given, turns
 from app.engine.children import ChildOutcome, Declaration
+from app.engine.embed import Embedded, Vectors, checked_texts, embed
 from app.engine.gather import gather
 from app.engine.policies import DEFAULT, Policy
 from app.engine.remember import remembered
@@ -189,6 +190,30 @@ class Context:
         digest = digest_of((name, key), named(model), *conversation)
         ways = ways_of_ask(self._steps.run, policy, question, given(prompt, conversation))
         return await self._steps.take(Work(name, key, "ask", digest, policy, question.form.adapter, act, ways=ways))
+
+    async def embed(
+        self,
+        name: str,
+        *,
+        model: str,
+        texts: Iterable[str],
+        key: str | int | None = None,
+        policy: Policy | None = None,
+    ) -> list[list[float]]:
+        """The texts' embeddings, in their order; recorded like any step. `model` is an alias from the settings.
+
+        Each text is asked for once: what the project knows of it is taken, for as long as the policy's cache says, else
+        `cache.embedding_ttl_s`.
+        """
+        identity = checked_identity(name, key)
+        policy, wanted = policy or DEFAULT, checked_texts(texts)
+        asked = Embedded(model, wanted, policy, self._max_cost_nanos, stable_key(self.job_id, identity))
+
+        async def act(one: Try) -> Any:
+            return await embed(self._steps.run, asked, one)
+
+        digest = digest_of(identity, model, *wanted)
+        return await self._steps.take(Work(*identity, "embed", digest, policy, codec.adapter_of(Vectors), act))
 
     @overload
     def stream(

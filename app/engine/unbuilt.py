@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Callable, Iterator
 from typing import Any
 
-FEATURES = frozenset({"embed", "review"})
+FEATURES = frozenset({"review"})
 
 
 def unbuilt_features(fn: Callable[..., Any]) -> list[str]:

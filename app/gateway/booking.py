@@ -56,6 +56,8 @@ class Ended:
 
 def request_bytes(model: str, request: ModelRequest) -> bytes:
     """The question as stored, the same for every protocol. Raises TypeError for a schema that is no JSON."""
+    if request.texts:
+        return canonical.dump({"model": model, "input": list(request.texts)})
     asked = {
         "model": model,
         "messages": [{"role": message.role, "content": message.content} for message in request.messages],
@@ -66,7 +68,9 @@ def request_bytes(model: str, request: ModelRequest) -> bytes:
 
 
 def answer_bytes(answer: WireAnswer) -> bytes:
-    """The answer as stored, the same for every protocol."""
+    """The answer as stored, the same for every protocol. Vectors stand in the step's record."""
+    if answer.vectors:
+        return canonical.dump({"vectors": len(answer.vectors)})
     return canonical.dump({"text": answer.text, "finish_reason": answer.finish_reason})
 
 

@@ -35,9 +35,9 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Keeping:
-    """How long an answer is good for, and the tags that drop it with others."""
+    """How long an answer is good for (None: as an embedding), and the tags that drop it with others."""
 
-    ttl_s: float
+    ttl_s: float | None
     tags: tuple[str, ...] = ()
 
 
@@ -156,7 +156,7 @@ class ExactCache:
         flight = self._flights[key.digest] = _Flight()
         place, name, token = Place(self, key, keeping, flight), self._seal.name(key.digest), ids.secret_base62(16)
         try:
-            await self._place(place, key, Claim(name, token, self._tags(key, keeping), keeping.ttl_s), until)
+            await self._place(place, key, Claim(name, token, self._tags(key, keeping), self._ttl_s(keeping)), until)
             yield place
         except Exception as error:
             flight.tell(_for_all(error))
@@ -172,7 +172,7 @@ class ExactCache:
         """A place to make it anew, whatever is known and whoever else makes it."""
         place = Place(self, key, keeping, None)
         # Nobody asks by this name: the claim does no more than read the tags' stamps.
-        unknown = Claim(ids.secret_base62(16), "over", self._tags(key, keeping), keeping.ttl_s)
+        unknown = Claim(ids.secret_base62(16), "over", self._tags(key, keeping), self._ttl_s(keeping))
         with suppress(CacheAway):
             answer = await self._shelf.claim(unknown)
             if isinstance(answer, Yours):
@@ -182,7 +182,7 @@ class ExactCache:
     async def put(self, entries: Sequence[tuple[Key, bytes]], keeping: Keeping, stamps: tuple[bytes, ...]) -> None:
         """Keep them under the stamps of a claim; what is too large is not kept."""
         kept = [
-            Kept(self._seal.name(key.digest), self._seal.close(key.digest, body), keeping.ttl_s, tags, stamps)
+            Kept(self._seal.name(key.digest), self._seal.close(key.digest, body), self._ttl_s(keeping), tags, stamps)
             for key, body in entries
             if len(body) <= self._settings.max_entry_bytes
             for tags in [self._tags(key, keeping)]
@@ -226,6 +226,9 @@ class ExactCache:
 
     def _tags(self, key: Key, keeping: Keeping) -> tuple[str, ...]:
         return tuple(self._seal.tag(key.project_id, tag) for tag in keeping.tags)
+
+    def _ttl_s(self, keeping: Keeping) -> float:
+        return self._settings.embedding_ttl_s if keeping.ttl_s is None else keeping.ttl_s
 
     def _lead(self, name: str, token: str) -> None:
         self._leads[name] = token

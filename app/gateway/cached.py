@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 from app.domain import canonical
@@ -11,6 +12,7 @@ from app.domain.clock import Clock
 from app.domain.errors import MustWait
 from app.domain.job import Reason
 from app.gateway.cache import Entry, ExactCache, Key, Place
+from app.gateway.embedding import Embedding
 from app.gateway.hit import Hit, hit_call, hit_span
 from app.gateway.request import Caching, ModelAnswer, ModelGateway, ModelRequest
 from app.telemetry.traces import Tracing, child
@@ -50,11 +52,15 @@ class Cached:
         """As the gateway answers; a known answer is recorded as a call that cost nothing, and streamed in one piece."""
         if request.caching is None:
             return await self._gateway.complete(request, record, on_text)
-        key = answer_key(request, self._gateway.models(request.alias, request.test_mode))
+        models = self._gateway.models(request.alias, request.test_mode)
         wait_s = (request.timeout_s or _LONGEST_S) + _MARGIN_S
+        if request.texts:
+            embedding = Embedding(self._gateway, self._cache, request, models)
+            return await embedding.answer(record, partial(self._book, request, record), wait_s)
+        key = answer_key(request, models)
         async with self._cache.enter(key, request.caching.keeping, wait_s) as place:
             hit = _read(place.entry)
-            if hit is not None and (hit.entry.just_made or request.caching.fits(hit.answer)):
+            if place.entry and hit and (place.entry.just_made or request.caching.fits(hit.answer)):
                 return self._known(request, hit, record, on_text)
             try:
                 return await self._asked(request, request.caching, place, record, on_text)
@@ -98,13 +104,16 @@ class Cached:
         record: Callable[[Call], None],
         on_text: Callable[[str], None] | None,
     ) -> ModelAnswer:
+        self._book(request, record, hit)
+        if on_text is not None and hit.answer.text:
+            on_text(hit.answer.text)
+        return hit.answer
+
+    def _book(self, request: ModelRequest, record: Callable[[Call], None], hit: Hit) -> None:
         trace = child(request.trace)
         call = hit_call(request, hit, trace, self._clock.now())
         self._tracing.emit(hit_span(call, trace))
         record(call)
-        if on_text is not None and hit.answer.text:
-            on_text(hit.answer.text)
-        return hit.answer
 
 
 def answer_key(request: ModelRequest, models: tuple[str, ...]) -> Key:
@@ -128,4 +137,4 @@ def _read(entry: Entry | None) -> Hit | None:
     found: Any = canonical.load(entry.body)
     text, finish_reason, provider, model, cost_nanos = found
     stale_s = -entry.left_s if entry.left_s <= 0 and not entry.just_made else None
-    return Hit(entry, ModelAnswer(text, finish_reason, stale_s), provider, model, cost_nanos)
+    return Hit(ModelAnswer(text, finish_reason, stale_s), provider, model, cost_nanos)

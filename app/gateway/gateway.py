@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from app.clients.base import ModelClient, WireError, WireRequest
+from app.clients.base import ModelClient, WireAnswer, WireError, WireRequest
 from app.domain import ids
 from app.domain.call import Call
 from app.domain.clock import Clock
@@ -185,7 +185,7 @@ class Gateway:
         provider, sent_s = sent.target.provider, self._clock.monotonic()
         try:
             client = self._clients[provider]
-            answer = await (client.complete(wire) if hearing is None else client.stream(wire, hearing))
+            answer = await _ask(client, wire, hearing)
         except WireError as error:
             error.fault.__cause__ = error
             lesson = after_error(error, self._clock.monotonic() - sent_s)
@@ -197,7 +197,7 @@ class Gateway:
         ended, lesson = self._account.answered(sent, answer), after_answer(answer, self._clock.monotonic() - sent_s)
         if answer.finish_reason == REFUSED:
             return ended, InputError(f"provider {provider} refused the content", code=ended.error_code), lesson
-        return ended, ModelAnswer(answer.text, answer.finish_reason), lesson
+        return ended, ModelAnswer(answer.text, answer.finish_reason, vectors=answer.vectors), lesson
 
     def _book(self, permit: Permit, sent: Sent, ended: Ended, lesson: CallResult | None, asking: _Asking) -> None:
         self._limiter.settle(permit, lesson)
@@ -221,7 +221,14 @@ class Gateway:
             max_answer_bytes=self._limits.max_answer_bytes,
             traceparent=traceparent,
             idempotency_key=request.idempotency_key,
+            texts=request.texts,
         )
+
+
+async def _ask(client: ModelClient, wire: WireRequest, hearing: Hearing | None) -> WireAnswer:
+    if wire.texts:
+        return await client.embed(wire)
+    return await (client.complete(wire) if hearing is None else client.stream(wire, hearing))
 
 
 def _route(request: ModelRequest, target: Target) -> tuple[str, ...]:

@@ -10,7 +10,6 @@ from app.domain import ids, money
 from app.domain.call import Call, CallOutcome
 from app.domain.job import TraceContext
 from app.gateway.booking import answer_bytes, call_name, request_bytes
-from app.gateway.cache import Entry
 from app.gateway.request import ModelAnswer, ModelRequest
 from app.telemetry import names
 from app.telemetry.traces import SpanRecord
@@ -23,7 +22,6 @@ FRESH, STALE = "cache", "cache (stale)"
 class Hit:
     """A known answer, the provider and model that once gave it, and what that cost in nano-dollars."""
 
-    entry: Entry
     answer: ModelAnswer
     provider: str
     model: str

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import UUID
 
+from app.clients.base import Vector
 from app.domain.call import Call
 from app.domain.job import TraceContext
 from app.gateway.cache import Keeping
@@ -25,12 +26,14 @@ class Message:
 class ModelAnswer:
     """The model's text; `finish_reason` is the provider's word: stop, length and others.
 
-    `stale_s`: how long past its time a known answer is that was given since nobody can be asked; else None.
+    `vectors` are the embeddings of the texts, in order. `stale_s`: how long past its time a known answer is that was
+    given since nobody can be asked; else None.
     """
 
     text: str
     finish_reason: str
     stale_s: float | None = None
+    vectors: tuple[Vector, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,7 @@ class ModelRequest:
     """One question to an alias. `schema` is a JSON Schema the answer should fit; `trace` is the step's span.
 
     `timeout_s` bounds each call to a provider, without the waits for the limiter; None takes the gateway's default.
-    `charge` says whom its cost is charged to; None: no budget is asked.
+    `charge` says whom its cost is charged to; None: no budget is asked. With `texts` it asks for their embeddings.
     """
 
     alias: str
@@ -63,6 +66,7 @@ class ModelRequest:
     test_mode: bool = False
     caching: Caching | None = None
     charge: Charge | None = None
+    texts: tuple[str, ...] = ()
 
 
 class ModelGateway(Protocol):

@@ -119,7 +119,7 @@ def test_wrong_declarations_are_refused(tmp_path: Path, arguments: str, text: st
     assert "shop.f (" in reason
 
 
-@pytest.mark.parametrize("feature", ["embed", "review"])
+@pytest.mark.parametrize("feature", ["review"])
 def test_features_that_are_not_built_stop_start_up(tmp_path: Path, feature: str) -> None:
     body = f"    if payload.x:\n        await ctx.{feature}('name')\n    return payload\n"
     source = f'{HEAD}\n@workflow("f", version="1")\nasync def f(ctx: Context, payload: In) -> In:\n{body}'
@@ -138,7 +138,7 @@ class Checks:
 
 async def deep(n, own):
     await deep(n, own)
-    return await own.embed("e")
+    return await own.review("e")
 """
     source = f"""import checks
 {HEAD}
@@ -155,7 +155,7 @@ async def later(context):
     await CHECKS.one(context)
 """
     with modules(tmp_path, checks=checks):
-        assert f"own.embed in {tmp_path / 'checks.py'}:11" in refused(tmp_path, source)
+        assert f"own.review in {tmp_path / 'checks.py'}:11" in refused(tmp_path, source)
 
 
 def test_other_objects_may_have_such_names(tmp_path: Path) -> None:

@@ -74,3 +74,13 @@ async def make(text: str, journal: str, seconds: float) -> str:
     """Notes that it ran."""
     await work(journal, seconds)
     return text.upper()
+
+
+class Texts(BaseModel):
+    texts: list[str]
+
+
+@workflow("embeds", version="1")
+async def embeds(ctx: Context, given: Texts) -> list[int]:
+    """Has its texts embedded; how long the vectors are."""
+    return [len(vector) for vector in await ctx.embed("vectors", model="small", texts=given.texts)]

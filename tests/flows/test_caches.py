@@ -254,3 +254,21 @@ def test_fifty_equal_steps_at_once_run_once(stack: Stack, asked: dict[str, Any])
 def step_of(stack: Stack, job: dict[str, Any]) -> dict[str, Any]:
     spans = stack.client.get(f"/v1/jobs/{job['id']}/trace").json()["spans"]
     return next(dict(span) for span in spans if span["kind"] == "step")
+
+
+def test_each_text_is_embedded_once(stack: Stack) -> None:
+    texts = [f"{uuid4().hex} {n}" for n in range(4)]
+    first = post(stack, "embeds", {"texts": texts[:3]}).json()
+    second = post(stack, "embeds", {"texts": [texts[3], *texts[:3]]}).json()
+    assert first["output"] == [64] * 3 and second["output"] == [64] * 4
+    assert 0 < float(second["usage"]["cost_usd"]) < float(first["usage"]["cost_usd"])
+    assert float(second["usage"]["saved_usd"]) == pytest.approx(float(first["usage"]["cost_usd"]), rel=0.01)
+    asked = [
+        call["item"] for call in stack.provider.calls() if texts[0] in (call["item"] or "") or call["item"] == texts[3]
+    ]
+    assert asked == ["\n".join(texts[:3]), texts[3]]
+    spans = stack.client.get(f"/v1/jobs/{second['id']}/trace").json()["spans"]
+    assert {span["status"] for span in spans if span["kind"] == "call"} == {"succeeded", "cached"}
+    assert post(stack, "embeds", {"texts": []}).json()["output"] == []
+    wrong = post(stack, "embeds", {"texts": [""]}).json()
+    assert wrong["status"] == "failed" and "none of them empty" in wrong["error"]["detail"]

@@ -12,6 +12,7 @@ from app.loadtest.provider.exchange import ClientGone, Exchange, Receive, Send
 from app.loadtest.provider.fault import FaultBoard
 from app.loadtest.provider.journal import FileJournal, NoJournal
 from app.loadtest.provider.openai_chat import OpenAIChat, models_body
+from app.loadtest.provider.openai_embeddings import OpenAIEmbeddings
 from app.loadtest.provider.options import Options
 from app.loadtest.provider.planner import Door, Planner
 from app.loadtest.provider.refusals import WRONG_KEY, no_such_route
@@ -19,7 +20,7 @@ from app.loadtest.provider.script import AnswerScript
 from app.loadtest.provider.visit import Reception
 
 _DEFAULT_MODELS = ["mini-1", "big-1"]
-_OPENAI, _ANTHROPIC = "/v1/chat/completions", "/v1/messages"
+_OPENAI, _EMBEDDINGS, _ANTHROPIC = "/v1/chat/completions", "/v1/embeddings", "/v1/messages"
 
 
 class Application:
@@ -35,7 +36,9 @@ class Application:
         self.reception = Reception(Planner(options.seed, door, board, script, model), log)
         self._control = Control(board, script, log)
         self._openai = OpenAIChat()
-        self._dialects: dict[str, Dialect] = {_OPENAI: self._openai, _ANTHROPIC: AnthropicMessages()}
+        self._dialects: dict[str, Dialect] = {
+            _OPENAI: self._openai, _EMBEDDINGS: OpenAIEmbeddings(), _ANTHROPIC: AnthropicMessages(),
+        }  # fmt: skip
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         """Serves one request."""

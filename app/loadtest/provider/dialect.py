@@ -17,7 +17,7 @@ class Ask:
     """One request in the words that all dialects share. `digest` names its content; `item` is what it is about.
 
     `stream`: the answer comes in events, where `counted` with its usage; `cacheable`: the prompt may be cached;
-    `tool`: the answer is the input of this tool.
+    `tool`: the answer is the input of this tool; `texts` are to be embedded.
     """
 
     model: str
@@ -31,6 +31,7 @@ class Ask:
     counted: bool = True
     cacheable: bool = True
     tool: str | None = None
+    texts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
