@@ -121,17 +121,18 @@ def exhausted(scene: Scene) -> Iterator[None]:
 
 
 async def _take_all(scene: Scene) -> list[asyncpg.Connection[asyncpg.Record]]:
+    """Nobody of the crew is let in before the last one is taken: who had one could rightly take the others for dead."""
     taken: list[asyncpg.Connection[asyncpg.Record]] = []
-    cut = False
-    while True:
+    scene.doors.postgres.refuse()
+    looks_left = 3  # the server takes a moment to let go of what was cut
+    while looks_left:
         try:
             taken.append(await asyncpg.connect(scene.stack.servers.database_url))
         except asyncpg.TooManyConnectionsError:
-            if cut:
-                return taken
-            scene.doors.postgres.cut()
-            cut = True
-            await asyncio.sleep(0.05)
+            looks_left -= 1
+            await asyncio.sleep(0.1)
+    scene.doors.postgres.admit()
+    return taken
 
 
 async def _give_back(taken: list[asyncpg.Connection[asyncpg.Record]]) -> None:
