@@ -13,7 +13,7 @@ _SETTLED_S = 0.2
 
 
 def hold_off() -> None:
-    """Until somebody listens a hangup does nothing: what starts reads its configuration anyway."""
+    """While nobody listens a hangup does nothing: what starts reads its configuration anyway."""
     if not _hidden():
         signal.signal(signal.SIGHUP, lambda number, frame: None)
 
@@ -35,6 +35,8 @@ def listening(reload: Callable[[], None], end: Callable[[], None]) -> Iterator[N
         yield
     finally:
         loop.remove_signal_handler(signal.SIGHUP)
+        # Who ends already is not to be killed by a late one.
+        hold_off()
 
 
 def _hidden() -> bool:

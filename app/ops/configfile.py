@@ -9,6 +9,7 @@ from pathlib import Path
 
 from app.domain.clock import Clock
 from app.settings import ConfigurationError, Settings
+from app.settings.load import CONFIG_NAME
 from app.settings.renewal import Renewal
 from app.telemetry.logs import log
 
@@ -16,7 +17,6 @@ from app.telemetry.logs import log
 _LOOK_S = 0.25
 _STILL_S = 0.1
 _ROUNDS = 20
-_NAME = "laneway.toml"
 
 Reload = Callable[[Settings], Renewal]
 """Reads the configuration anew. Raises ConfigurationError."""
@@ -100,8 +100,8 @@ class ConfigFile:
         return stamp
 
     def _stamp(self) -> _Stamp:
-        keys = (provider.api_key_file for provider in self.settings.providers.values())
-        return tuple(_stamp_of(path) for path in (self.settings.config or Path(_NAME), *map(Path, filter(None, keys))))
+        keys = [Path(one.api_key_file) for one in self.settings.providers.values() if one.api_key_file]
+        return tuple(map(_stamp_of, (self.settings.config or Path(CONFIG_NAME), *keys)))
 
 
 def _stamp_of(path: Path) -> tuple[int, int, int] | None:
