@@ -10,11 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr, ValidationError
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsError, TomlConfigSettingsSource
 
 from app.settings.settings import Settings
 
 CONFIG_NAME = "laneway.toml"
+_KINDS: tuple[tuple[type, str], ...] = (
+    (bool, "true or false"), (int, "a whole number"), (float, "a number"), (str, "a text"), (list, "a list"),
+)  # fmt: skip
 
 
 class ConfigurationError(Exception):
@@ -79,11 +83,18 @@ def child_environment(extra: Mapping[str, str]) -> dict[str, str]:
 
 def _explain(error: ValidationError, path: Path | None) -> str:
     lines = [f"The configuration is refused ({path or 'environment'}):"]
-    for item in error.errors(include_input=False, include_url=False):
+    for item in error.errors(include_url=False):
         key = ".".join(str(part) for part in item["loc"]) or "settings"
-        what = "unknown key: remove it or correct its name" if item["type"] == "extra_forbidden" else item["msg"]
-        lines.append(f"  {key}: {what}")
+        lines.append(f"  {key}: {_rule(item)}")
     return "\n".join(lines)
+
+
+def _rule(item: ErrorDetails) -> str:
+    """The rule that is broken, and of what kind the value is; never the value, which may be a secret."""
+    if item["type"] == "extra_forbidden":
+        return "unknown key: remove it or correct its name"
+    kind = next((name for kind, name in _KINDS if isinstance(item["input"], kind)), None)
+    return item["msg"] if kind is None or item["type"] == "missing" else f"{item['msg']} (given: {kind})"
 
 
 def _with_provider_keys(settings: Settings) -> Settings:

@@ -94,6 +94,22 @@ def test_a_bad_key_is_named(change: tuple[str, str], names: str) -> None:
     assert names in refused()
 
 
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        ('"many"', "unable to parse string as an integer (given: a text)"),
+        ("0", "greater than or equal to 1 (given: a whole number)"),
+        ("1.5", "valid integer, got a number with a fractional part (given: a number)"),
+        ("[1]", "valid integer (given: a list)"),
+    ],
+)
+def test_the_rule_and_the_kind_of_the_value_are_named(value: str, says: str) -> None:
+    write(GOOD.replace("slots = 7", f"slots = {value}"))
+    said = refused()
+    assert "lanes.bulk.slots" in said and says in said
+    assert "many" not in said
+
+
 @pytest.mark.parametrize("text", ["[providers", "a = ", "\x00", "[a]\n[a]\n"])
 def test_a_half_written_file_is_refused(text: str) -> None:
     write(text)
