@@ -19,7 +19,7 @@ from app.telemetry.logs import log
 
 REFERENCE = "app.workflows"
 # Features of a declaration that have no effect yet.
-_WITHOUT_EFFECT = ("cache", "reduces")
+_WITHOUT_EFFECT = ("reduces",)
 
 
 class CatalogueError(LanewayError):
