@@ -12,6 +12,7 @@ from app.cli.client import URL, Key, Url, call
 from app.cli.dead import dead, replay
 from app.cli.draw import draw_timeline
 from app.cli.history import history
+from app.cli.receipt import receipt_lines
 
 jobs = typer.Typer(name="jobs", help="Jobs, over the API.", no_args_is_help=True)
 jobs.command()(dead)
@@ -22,13 +23,15 @@ JobId = Annotated[str, typer.Argument(help="job_...")]
 
 @jobs.command()
 def show(job_id: JobId, key: Key, url: Url = URL) -> None:
-    """The job, what it went through, and its timeline."""
+    """The job, what it went through, its timeline, and its receipt."""
     job = call("GET", url, key, f"/v1/jobs/{job_id}")
     typer.echo(json.dumps(job, indent=2, ensure_ascii=False))
     trace = call("GET", url, key, f"/v1/jobs/{job_id}/trace")
     for line in history(job, trace):
         typer.echo(line)
     typer.echo(draw_timeline(trace))
+    for line in receipt_lines(call("GET", url, key, f"/v1/jobs/{job_id}?include=receipt")["receipt"]):
+        typer.echo(line)
 
 
 @jobs.command()

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from app.domain.errors import Problem
 from app.domain.job import Job
 from app.jobs.check import parse
+from app.jobs.receipt import receipt
 from app.jobs.timeline import timeline
 from app.jobs.view import job_view, summary_view
 from app.routers import submission
@@ -82,8 +83,9 @@ async def get_job(request: Request, job_id: str) -> Response:
     """The job. `If-None-Match` answers 304 while nothing changed; `Prefer: wait=N` holds the answer until it did."""
     key, runtime, query = await reader(request), runtime_of(request), query_of(request, GetQuery)
     own, wish = job_id_of(job_id), wish_of(request, runtime.settings.http.max_wait_s)
-    if query.include == "queue":
-        return await timed(request, "store", _explained(runtime, key.project_id, own))
+    if query.include is not None:
+        act = _explained if query.include == "queue" else _with_receipt
+        return await timed(request, "store", act(runtime, key.project_id, own))
     if wish.seconds is None:
         return await _at_once(request, runtime, key.project_id, own)
     try:
@@ -164,6 +166,15 @@ async def _explained(runtime: Runtime, project_id: UUID, job_id: UUID) -> Respon
     """The job with where it stands, which is no function of its revision: neither stored nor tagged."""
     job = kept(runtime, await runtime.reads.job(project_id, job_id))
     view = {**job_view(job, runtime.base_url), "queue": await runtime.explain.view(job)}
+    return json_answer(view, headers=_UNKEPT)
+
+
+async def _with_receipt(runtime: Runtime, project_id: UUID, job_id: UUID) -> Response:
+    """The job with what it was charged for, which may come after its last revision."""
+    found = await runtime.reads.trace(project_id, job_id)
+    job = kept(runtime, found.job if found else None)
+    charges = await runtime.money.ledger.of_job(job_id)
+    view = {**job_view(job, runtime.base_url), "receipt": receipt(found, charges) if found else None}
     return json_answer(view, headers=_UNKEPT)
 
 

@@ -202,7 +202,10 @@ class GetQuery(BaseModel):
     """What to tell besides the job itself."""
 
     include: Annotated[
-        Literal["queue"] | None, Field(description="`queue`: where it stands and why, at once and without ETag.")
+        Literal["queue", "receipt"] | None,
+        Field(
+            description="At once and without ETag: `queue`: where it stands and why; `receipt`: what it cost and why."
+        ),
     ] = None
 
 

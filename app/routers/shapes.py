@@ -191,12 +191,43 @@ class QueuePlace(Answer):
     steps: list[RunningStep]
 
 
+class ReceiptLine(Answer):
+    """A call that the job was charged for, or one that a cache saved it; times in seconds, money in dollars."""
+
+    step: str
+    key: str | None
+    attempt: int
+    provider: str
+    model: str
+    outcome: str
+    at: AwareDatetime
+    input_tokens: int
+    output_tokens: int
+    cached_tokens: int
+    limiter_wait_s: float
+    reserved_usd: str
+    cost_usd: str
+    saved_usd: str
+    why: str
+
+
+class Receipt(Answer):
+    """Every call in the ledger; `waits` are seconds by what was waited for; `total` is the job's own usage."""
+
+    lines: list[ReceiptLine]
+    waits: dict[str, float]
+    charged_usd: str
+    saved_usd: str
+    total: Usage
+
+
 class Job(JobSummary):
-    """A job; `queue` where it was asked for."""
+    """A job; `queue` and `receipt` where they were asked for."""
 
     input: Any
     output: Any
     queue: QueuePlace | None = None
+    receipt: Receipt | None = None
 
 
 class JobPage(Answer):

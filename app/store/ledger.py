@@ -105,6 +105,12 @@ where l.of_call is not null and l.outcome = '{CallOutcome.LOST}'
     and not exists (select from ledger f where f.of_call = l.of_call and f.outcome = '{CallOutcome.FOUND}')
 limit 1000
 """
+_OF_JOB = """
+select l.step, l.step_key, l.attempt, l.provider, l.model, l.outcome, l.at, l.input_tokens, l.output_tokens,
+    l.cached_tokens, l.cost_nanos, l.saved_nanos, l.reserved_nanos, l.price_known, c.error_code,
+    coalesce(c.limiter_wait_s, 0)::float8 as limiter_wait_s
+from ledger l left join calls c on c.id = l.call_id where l.job_id = $1 order by l.call_id
+"""
 _TURN = """
 update bookkeeping set at = clock_timestamp() where at < clock_timestamp() - make_interval(secs => $1) returning at
 """
@@ -140,6 +146,28 @@ class FoundCall:
     id: UUID
     spender: Spender
     nanos: int
+
+
+@dataclass(frozen=True, slots=True)
+class Charged:
+    """A row of the ledger, with what the call itself tells of its end and of its wait for the limiter."""
+
+    step: str
+    step_key: str
+    attempt: int
+    provider: str
+    model: str
+    outcome: str
+    at: datetime
+    input_tokens: int
+    output_tokens: int
+    cached_tokens: int
+    cost_nanos: int
+    saved_nanos: int
+    reserved_nanos: int
+    price_known: bool
+    error_code: str | None
+    limiter_wait_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +237,11 @@ class Ledger:
         async with self._database.connection() as connection:
             found = await connection.fetch(statement, project_id, test_mode, *span.bounds)
         return [_used(row) for row in found]
+
+    async def of_job(self, job_id: UUID) -> list[Charged]:
+        """Everything that a job was charged for, in the order in which it was begun."""
+        async with self._database.connection() as connection:
+            return [Charged(*row) for row in await connection.fetch(_OF_JOB, job_id)]
 
     async def lose(self, call: LostCall) -> bool:
         """Write what a call that nobody books was reserved at; False where the ledger has the call itself."""
