@@ -40,15 +40,13 @@ def _valkey(title: str, how: valkey.Hurt, seconds: float, *, proxied: bool = Fal
     return Experiment(partial(valkey.hurt, how, seconds), lines, proxied, once)
 
 
-def _provider(
-    what: str, how: provider.Hurt, seconds: float, *, proxied: bool = False, once: bool = False
-) -> Experiment:
-    """Calls succeed again after its return, and who asks nothing is not held up."""
+def _provider(what: str, seconds: float, *hows: provider.Hurt, proxied: bool = False, once: bool = False) -> Experiment:
+    """Calls succeed again soon after its return, no job that asks is lost, and who asks nothing is not held up."""
     lines = (
-        Line(f"AI provider {what} for {seconds:g} s", "return to the first answer"),
+        Line(f"AI provider {what} for {seconds:g} s", "return to the first answer", 15.0, "three tries fail every job"),
         Line(f"AI provider {what} for {seconds:g} s: jobs that do not ask", _TO_START),
     )
-    return Experiment(partial(provider.away, how, seconds), lines, proxied, once)
+    return Experiment(partial(provider.away, hows, seconds), lines, proxied, once)
 
 
 def _burst(seconds: float, *, once: bool = False) -> Experiment:
@@ -195,10 +193,14 @@ SUITE: dict[str, Experiment] = {
     "disk-full": Experiment(
         partial(disk.full, 5.0), (Line("the database's disk full for 5 s", "space again to the first step begun", 3.0),)
     ),
-    "provider-refused": _provider("refuses connections", provider.refused, 3.0, proxied=True),
-    "provider-503": _provider("answers 503", provider.unavailable, 3.0),
-    "provider-hanging": _provider("hangs", provider.hanging, 3.0, proxied=True, once=True),
-    "provider-late": _provider("answers 20 s late", provider.late, 3.0, once=True),
+    "provider-refused": _provider("refuses connections", 3.0, provider.refused, proxied=True),
+    "provider-503": _provider("answers 503", 3.0, provider.unavailable),
+    "provider-hanging": _provider("hangs", 3.0, provider.hanging, proxied=True, once=True),
+    "provider-late": _provider("answers 20 s late", 3.0, provider.late, once=True),
+    "provider-away-long": _provider(
+        "refuses, answers 503, then hangs, each", 100.0, provider.refused, provider.unavailable, provider.hanging,
+        proxied=True, once=True,
+    ),
     "provider-spoiled": Experiment(
         partial(provider.spoiled, 1 / 3, provider.SPOILED),
         (Line(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 
@@ -20,27 +20,42 @@ _DEAD = {
     ("dead_letter", "processing", "output_invalid"),
 }
 Hurt = Callable[[Scene], AbstractContextManager[None]]
+_FAILED_CALLS = """
+select count(*) from calls c join jobs j on j.id = c.job_id where j.tags ? $1 and c.outcome = 'failed'
+"""
+# The breaker opens within so many calls; others were on their way then. After that, a probe a second at most.
+# In five minutes there are some hundred of those.
+_OPENED, _IN_FLIGHT, _PROBES = 20, 30, 130
 # What a worker may grow by while answers are huge or never end.
 _GROWTH_MB = 50
 SPOILED = ("reset", "truncated", "bad_json", "truncated_body", "trickle", "stalled", "http_500", "http_529")
 
 
-def away(how: Hurt, seconds: float, trial: Trial) -> None:
-    """For so long no call succeeds; jobs that do not ask go on as if nothing were."""
+def away(hows: Sequence[Hurt], seconds: float, trial: Trial) -> None:
+    """In each way for so long no call succeeds: jobs that ask wait, the others go on as if nothing were."""
     scene = trial.scene
     scene.crew.api()
     scene.crew.workers(2)
     load = scene.load(Shape(rate=20, asking=0.5, seed=trial.seed))
     time.sleep(0.5)
-    with how(scene):
-        felled = time.time()
-        time.sleep(seconds)
+    felled = time.time()
+    for how in hows:
+        with how(scene):
+            time.sleep(seconds)
     back = time.time()
     time.sleep(1.5)
     load.finish()
     scene.rest(180)
     trial.took([_first_answer(scene, back)])
-    _judge(trial)
+    jobs = scene.jobs()
+    lost = [f"{job['key']} is {job['status']}" for job in jobs if job["status"] != "succeeded"]
+    trial.expect(not lost, f"jobs did not succeed: {lost[:5]}")
+    # A try that failed before the breaker opened may have cost one.
+    charged = sum(job["attempt"] - 1 for job in jobs)
+    trial.expect(charged <= _OPENED, f"{charged} attempts were charged")
+    failed = scene.stack.sql(_FAILED_CALLS, scene.name)[0]["count"]
+    most = _OPENED + _IN_FLIGHT + min(2 * seconds * len(hows), _PROBES)
+    trial.expect(failed <= most, f"{failed} calls failed, more than {most}")
     trial.took(_quiet_lags(scene, felled, back), line=1)
 
 
@@ -111,7 +126,7 @@ def _faults(scene: Scene, **faults: str) -> Iterator[None]:
 
 
 def _judge(trial: Trial) -> None:
-    """What asked may have failed, since there is no breaker yet; whatever did not ask has succeeded, uncharged."""
+    """What asked may have failed, by answers that no try mends; whatever did not ask has succeeded, uncharged."""
     asking = _asking(trial.scene)
     for job in trial.scene.jobs():
         if job["key"] not in asking:
