@@ -34,10 +34,11 @@ class Find:
 class Making:
     """A job's place among equal ones: `known` is what it is given; else it runs, and tells the others how it ended."""
 
-    def __init__(self, job: Claimed, place: Place | None) -> None:
+    def __init__(self, job: Claimed, place: Place | None, *, takes: bool = True, keeps: bool = True) -> None:
         self._job = job
         self._place = place
-        found = _known(place.entry) if place is not None and place.entry is not None else None
+        self._keeps = keeps
+        found = _known(place.entry) if takes and place is not None and place.entry is not None else None
         # A job that comes again after a crash is not given its own.
         self.known = found if found is not None and found.source_job_id != job.id else None
 
@@ -58,8 +59,11 @@ class Making:
             self._place.give_up()
             return
         # What it would have cost with nothing known at all.
-        worth = usage.cost_nanos + usage.saved_nanos
-        await self._place.keep(_body(self._job.id, worth, outcome.output))
+        body = _body(self._job.id, usage.cost_nanos + usage.saved_nanos, outcome.output)
+        if self._keeps:
+            await self._place.keep(body)
+        else:
+            self._place.share(body)
 
 
 class Outputs:
@@ -83,25 +87,22 @@ class Outputs:
         return Find(_known(entry), entry.left_s)
 
     @asynccontextmanager
-    async def making(self, workflow: Workflow[Any, Any], job: Claimed) -> AsyncIterator[Making]:
+    async def making(self, workflow: Workflow[Any, Any], job: Claimed, *, begun: bool) -> AsyncIterator[Making]:
         """A place among equal jobs that run now: the first runs, the others wait for what he keeps.
 
-        Who has begun already goes on by himself, and so does who was told not to take a known one.
+        A job that has `begun` in an earlier run neither waits nor takes what is known, and of its output nobody knows
+        whether a tag was dropped meanwhile. One that may take nothing known runs beside the others.
         """
-        if workflow.cache is None or job.resumed or job.cache_mode is not None:
-            yield Making(job, await self._apart(workflow, job))
+        if workflow.cache is None or job.cache_mode is CacheMode.NO_STORE:
+            yield Making(job, None)
             return
-        async with self._cache.enter(_key(job), workflow.cache.keeping, self._patience_s(workflow, job)) as place:
-            yield Making(job, place)
-
-    async def _apart(self, workflow: Workflow[Any, Any], job: Claimed) -> Place | None:
-        """Where to keep what it makes without regard to others; None where that may not be.
-
-        Of a job that began earlier nobody knows whether a tag was dropped since.
-        """
-        if workflow.cache is None or job.cache_mode is CacheMode.NO_STORE or (job.resumed and workflow.cache.tags):
-            return None
-        return await self._cache.over(_key(job), workflow.cache.keeping)
+        keeping, keeps = workflow.cache.keeping, not (begun and workflow.cache.tags)
+        if job.cache_mode is not None:
+            yield Making(job, await self._cache.over(_key(job), keeping), keeps=keeps)
+            return
+        patience_s = 0.0 if begun else self._patience_s(workflow, job)
+        async with self._cache.enter(_key(job), keeping, patience_s) as place:
+            yield Making(job, place, takes=not begun, keeps=keeps)
 
     def _patience_s(self, workflow: Workflow[Any, Any], job: Claimed) -> float:
         """As long as another may take, and no longer than the client waits."""

@@ -170,7 +170,8 @@ class Run:
         doing = self._holds.of(job).doing
 
         async def act() -> tuple[Outcome, Making]:
-            making = await place.enter_async_context(self._parts.outputs.making(workflow, job))
+            begun = job.resumed and workflow.cache is not None and await self._parts.steps.begun(job.id)
+            making = await place.enter_async_context(self._parts.outputs.making(workflow, job, begun=begun))
             return making.given or await perform(workflow, self._engine_run(job, account, base, doing)), making
 
         return await self._holds.perform(job, act())

@@ -86,6 +86,7 @@ select * from unnest(
 )
 on conflict (call_id) do nothing
 """
+_BEGUN = "select exists (select from steps where job_id = $1) or exists (select from calls where job_id = $1)"
 _LOAD = "select * from steps where job_id = $1"
 # What the recorded calls of a job used in all, and what its present attempt cost.
 USED = """
@@ -121,6 +122,11 @@ class Steps:
         async with self._database.connection() as connection:
             row = await connection.fetchrow(_USED, job.id, job.attempt)
         return (rows.usage(row), row["attempt_cost_nanos"]) if row else (NO_USAGE, 0)
+
+    async def begun(self, job_id: UUID) -> bool:
+        """Whether a step of the job was recorded, or a call."""
+        async with self._database.connection() as connection:
+            return bool(await connection.fetchval(_BEGUN, job_id))
 
     async def write(self, job: Claimed, write: StepWrite) -> bool:
         """Store the record with its calls; False when the fence refuses, then only the ledger gets the calls."""
