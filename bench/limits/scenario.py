@@ -55,6 +55,7 @@ _ALL = (
     Scenario("tokens_headers", Hidden(rpm=6000, tpm=900e3, burst_s=60, tells=True), Traffic(**_MIXED)),
     Scenario("changes_headers", Hidden(rpm=900, burst_s=60, changes=((300.0, 450.0), (600.0, 900.0)), tells=True)),
     Scenario("long_calls", Hidden(rpm=300, timeout_s=300), Traffic(real_time=0.5, output=(2500, 0.6), max_tokens=8000)),
+    Scenario("sixteen_workers", Hidden(rpm=900), workers=16, redis_away=(400.0, 520.0)),
     Scenario("crowded", Hidden(rpm=900), Traffic(real_time=17.0, backlog=2000)),
     Scenario("told", Hidden(rpm=900), told=(("requests_per_minute", 900.0),)),
     Scenario("told_too_much", Hidden(rpm=900), told=(("requests_per_minute", 1800.0),)),
