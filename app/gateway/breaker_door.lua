@@ -4,7 +4,7 @@
 -- Returns: its state; for `ask` also go, probe or wait, the milliseconds to wait, and the time.
 local KEPT_S = 3600
 -- Those who are held come back so many a second, so that a crowd does not come to each probe; none waits longer than this.
-local BACK_PER_S, LONGEST_S = 50, 60
+local BACK_PER_S, LONGEST_S = 20, 60
 -- On the ramp, whoever is not let go asks again after so long.
 local RAMP_S = 1
 

@@ -41,7 +41,7 @@ _BREAKER = "breaker"
 # `probe = true` in a mark, as cmsgpack writes it: the one thing of a mark that concerns its holder.
 _PROBE = b"\xa5probe\xc3"
 # Who is turned away by a breaker comes back so many a second after the next probe, so that a crowd does not come to it.
-_BACK_PER_S, _LONGEST_BACK_S = 50.0, 60.0
+_BACK_PER_S, _LONGEST_BACK_S = 20.0, 60.0
 # The next probe stands where it stood, as far as two turns can tell.
 _SAME_S = 0.5
 

@@ -87,12 +87,12 @@ async def test_a_probe_that_succeeds_lets_a_part_of_them_back(redis: Redis, pref
     assert 15 < sum(isinstance(one, Pass) for one in passes) < 95
 
 
-async def test_who_is_held_comes_back_fifty_a_second(redis: Redis, prefix: str) -> None:
+async def test_those_who_are_held_do_not_come_back_at_once(redis: Redis, prefix: str) -> None:
     breakers = Breakers(redis, prefix=prefix)
     await fail(breakers, 20)
     waits = await asyncio.gather(*(breakers.ask(CRM) for _ in range(150)), return_exceptions=True)
     untils = [wait.until for wait in waits if isinstance(wait, MustWait)]
-    assert (max(untils) - min(untils)).total_seconds() > 1.5
+    assert (max(untils) - min(untils)).total_seconds() > 4
 
 
 async def test_by_hand(redis: Redis, prefix: str) -> None:
