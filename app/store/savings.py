@@ -1,13 +1,12 @@
-"""The ledger's rows of outputs that were known: nothing was called or paid, and this was saved."""
+"""The ledger's rows of outputs that were known when their jobs were to run: nothing was paid, and this was saved."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from uuid import UUID
 
 from app.domain import ids
 from app.domain.clock import SYSTEM_CLOCK
-from app.domain.job import Claimed, NewJob
+from app.domain.job import Claimed
 from app.store.database import Connection
 
 _INSERT = """
@@ -20,23 +19,22 @@ on conflict (call_id) do nothing
 """
 
 
-async def book_savings(connection: Connection, jobs: Sequence[tuple[NewJob | Claimed, int]]) -> None:
+async def book_savings(connection: Connection, jobs: Sequence[tuple[Claimed, int]]) -> None:
     """A row for each job, with the nano-dollars that its known output saved; in the caller's transaction."""
     if jobs:
         await connection.executemany(_INSERT, [_row(job, saved_nanos) for job, saved_nanos in jobs])
 
 
-def _row(job: NewJob | Claimed, saved_nanos: int) -> tuple[object, ...]:
-    whose: tuple[UUID | None, ...] = (job.project_id, job.key_id)
-    attempt = job.attempt if isinstance(job, Claimed) else 1
+def _row(job: Claimed, saved_nanos: int) -> tuple[object, ...]:
     return (
         ids.derived_uuid7(job.id, 0),
         SYSTEM_CLOCK.now(),
-        *whose,
+        job.project_id,
+        job.key_id,
         job.workflow,
         job.version,
         job.id,
-        attempt,
+        job.attempt,
         saved_nanos,
         job.test_mode,
     )

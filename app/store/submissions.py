@@ -14,7 +14,6 @@ from app.store import rows
 from app.store.announce import Moved, RenderBody, announce
 from app.store.coalescer import Coalescer
 from app.store.database import Connection, Database
-from app.store.savings import book_savings
 
 
 class Outcome(StrEnum):
@@ -77,7 +76,24 @@ where project_id = $1 and workflow = $2 and content_hash = $3 and status not in 
     and (ended_at is null or expires_at > clock_timestamp())
 order by id desc limit 1
 """
-_INSERT = """
+# A job that is born with its output is submitted and has ended.
+BORN_REVISION = 2
+# Behind the submit stands the end; that of a job with a callback is told apart, with its webhooks.
+_KNOWN = f"""returning job_id
+), ended as (
+    insert into events (id, project_id, job_id, type, at, revision)
+    select end_event_id, project_id, id, '{EventType.JOB_SUCCEEDED}', created_at, {BORN_REVISION}
+    from told join new on new.id = told.job_id where output_id is not null and not has_webhook
+), saved as (
+    insert into ledger (
+        call_id, at, project_id, key_id, workflow, version, job_id, step, attempt, provider, model, outcome,
+        input_tokens, output_tokens, cached_tokens, cost_nanos, price_known, saved_nanos, test_mode
+    )
+    select saving_id, created_at, project_id, key_id, workflow, version, id, '', 1, '', '', 'cached', 0, 0, 0, 0, true,
+        saved_nanos, test_mode
+    from new where output_id is not null
+"""
+_INSERT = f"""
 with new as (
     select * from unnest(
         $1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::smallint[], $8::text[], $9::text[],
@@ -85,12 +101,13 @@ with new as (
         $16::timestamptz[], $17::timestamptz[], $18::uuid[], $19::bytea[], $20::bytea[], $21::bigint[], $22::text[],
         $23::text[], $24::text[], $25::text[], $26::text[], $27::text[], $28::bool[], $29::bool[], $30::bool[],
         $31::uuid[], $32::bool[], $33::text[], $34::text[], $35::uuid[], $36::bytea[], $37::uuid[], $38::real[],
-        $39::bigint[]
+        $39::bigint[], $40::uuid[], $41::uuid[]
     ) as n (
         id, project_id, key_id, workflow, version, lane, priority, status, reason, due_at, created_at, expires_at,
         retain_s, start_within_s, finish_within_s, finish_by, expire_by, input_id, body, content_hash, max_cost_nanos,
         trace_id, span_id, parent_span_id, on_disconnect, tags, metadata, has_webhook, test_mode, simulated, event_id,
-        off_peak, ordering_key, cache_mode, output_id, output, source_job_id, source_age_s, saved_nanos
+        off_peak, ordering_key, cache_mode, output_id, output, source_job_id, source_age_s, saved_nanos,
+        end_event_id, saving_id
     )
 ), stored as (
     insert into payloads (id, job_id, body)
@@ -98,6 +115,7 @@ with new as (
 ), told as (
     insert into events (id, project_id, job_id, type, at, revision)
     select event_id, project_id, id, 'job.submitted', created_at, 1 from new
+    %s
 )
 insert into jobs (
     id, project_id, key_id, workflow, version, lane, priority, status, reason, due_at, created_at, expires_at,
@@ -110,7 +128,8 @@ select id, project_id, key_id, workflow, version, lane, priority, status, reason
     retain_s, start_within_s, finish_within_s, finish_by, expire_by, input_id, content_hash, max_cost_nanos,
     trace_id, span_id, parent_span_id, on_disconnect, tags::jsonb, metadata::jsonb, has_webhook, test_mode, simulated,
     off_peak, ordering_key, reason, cache_mode, output_id, source_job_id, source_age_s, saved_nanos,
-    case when output_id is not null then created_at end, case when output_id is not null then 2 else 1 end
+    case when output_id is not null then created_at end,
+    case when output_id is not null then {BORN_REVISION} else 1 end
 from new
 """
 # In one order, so that two flushes cannot deadlock; the trigger ordering_join then finds its locks taken.
@@ -120,8 +139,6 @@ select pg_advisory_xact_lock(number) from (
 ) locks
 """
 _BEHIND = "select id from jobs where id = any($1::uuid[]) and reason = 'ordering'"
-# A job that is born with its output is submitted and has ended.
-BORN_REVISION = 2
 _HOOKS = "insert into job_webhooks (job_id, url, events, secret) values ($1, $2, $3, $4)"
 
 
@@ -163,14 +180,9 @@ class Submissions:
             await _settle_equals(connection, [s for s in batch if s.job.id not in results], results)
             new = [s.job for s in batch if s.job.id not in results]
             behind = await _insert(connection, new) if new else set()
-            await self._tell_born(connection, [job for job in new if job.known is not None])
+            if hooked := [job for job in new if job.known is not None and job.webhook is not None]:
+                await announce(connection, [born(job) for job in hooked], hooked[-1].created_at, self._render)
         return [results.get(s.job.id) or Submitted(s.job.id, Outcome.CREATED, s.job.id in behind) for s in batch]
-
-    async def _tell_born(self, connection: Connection, jobs: Sequence[NewJob]) -> None:
-        """Jobs that are born with their output have ended: event and webhooks, and what was saved."""
-        if jobs:
-            await announce(connection, [born(job) for job in jobs], jobs[-1].created_at, self._render)
-            await book_savings(connection, [(job, job.known.saved_nanos) for job in jobs if job.known])
 
 
 def born(job: NewJob) -> Moved:
@@ -183,8 +195,9 @@ def born(job: NewJob) -> Moved:
 
 def _concerns_others(submission: Submission) -> bool:
     """Whether it takes more than the one statement."""
-    job = submission.job
-    return bool(submission.idempotency or submission.dedupe_within_s or job.ordering_key or job.webhook or job.known)
+    return bool(
+        submission.idempotency or submission.dedupe_within_s or submission.job.ordering_key or submission.job.webhook
+    )
 
 
 async def _settle_keys(connection: Connection, batch: Sequence[Submission], results: dict[UUID, Submitted]) -> None:
@@ -249,7 +262,8 @@ async def _insert(connection: Connection, jobs: Sequence[NewJob]) -> set[UUID]:
     """Write them; those that stand behind another of their ordering key."""
     keyed = [(job.project_id, job.ordering_key) for job in jobs if job.ordering_key is not None]
     await lock_lines(connection, keyed)
-    await connection.execute(_INSERT, *map(list, zip(*(_columns(job) for job in jobs), strict=True)))
+    statement = _INSERT % (_KNOWN if any(job.known for job in jobs) else "")
+    await connection.execute(statement, *map(list, zip(*(_columns(job) for job in jobs), strict=True)))
     hooks = [(job.id, job.webhook.url, list(job.webhook.events), job.webhook.secret) for job in jobs if job.webhook]
     if hooks:
         await connection.executemany(_HOOKS, hooks)
@@ -305,4 +319,6 @@ def _columns(job: NewJob) -> tuple[object, ...]:
         job.known.source_job_id if job.known else None,
         job.known.age_s if job.known else None,
         job.known.saved_nanos if job.known else 0,
+        ids.uuid7() if job.known else None,
+        ids.derived_uuid7(job.id, 0) if job.known else None,
     )
