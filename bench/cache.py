@@ -23,6 +23,7 @@ from typing import Any
 
 import httpx
 
+from bench.processor import Meter
 from bench.provider import Provider, provider
 from bench.service import Service, folder, service
 
@@ -94,10 +95,14 @@ def replay(running: Service, simulated: Provider, workflow: str, asked: Sequence
 def alone(running: Service, asked: Sequence[int]) -> None:
     """Hits at the API one after the other, with nothing beside them."""
     known = sorted(set(asked))
+    used = Meter(running.parts)
     answers = [ask(running, "cached-outputs", f"cached-outputs question {known[n % len(known)]}") for n in range(_HITS)]
+    processor_ms = used.ms_each(_HITS)
     if not all(one.hit for one in answers):
         raise RuntimeError("a known output was not given")
     _say(f"  hits alone      {_HITS}: {_shown([one.took_s for one in answers])} (bar: p95 below 10 ms)")
+    parts = ", ".join(f"{part} {ms:.2f}" for part, ms in processor_ms.items() if ms >= 0.01)
+    _say(f"  processor       ms for each hit: {parts}")
 
 
 def _shown(seconds: Sequence[float]) -> str:
