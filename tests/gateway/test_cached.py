@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import Any
 from uuid import UUID
 
@@ -158,25 +158,20 @@ async def test_a_known_answer_is_streamed_in_one_piece(new_cached: NewCached, pr
     assert len(provider.calls()) == 1
 
 
-class Down:
-    """A gateway behind an open breaker."""
-
-    def models(self, alias: str, test_mode: bool) -> tuple[str, ...]:
-        return ("main/mini-1",)
-
-    async def complete(self, *_: Any) -> ModelAnswer:
-        raise MustWait("provider_down", SYSTEM_CLOCK.now())
-
-
 async def test_while_the_breaker_is_open_a_stale_answer_is_given_and_says_so(
     new_cached: NewCached, provider: ProviderProcess
 ) -> None:
     cached = new_cached()
     first, _ = await answer(cached, question("old", ttl_s=0.05))
     await asyncio.sleep(0.1)
-    down = Cached(Down(), cached._cache, SYSTEM_CLOCK, TRACING)
-    second, (call,) = await answer(down, question("old"))
+    provider.set_faults(down="refuse")
+    async with asyncio.timeout(60):
+        with pytest.raises(MustWait, match="provider_down"):
+            while True:
+                with suppress(TransientError):
+                    await answer(cached, question("anything", caching=None))
+    second, (call,) = await answer(cached, question("old"))
     assert (second.text, call.outcome, call.pool) == (first.text, CallOutcome.CACHED, "cache (stale)")
     assert second.stale_s is not None and second.stale_s > 0 and first.stale_s is None
     with pytest.raises(MustWait):
-        await answer(down, question("never asked"))
+        await answer(cached, question("never asked"))
