@@ -12,7 +12,7 @@ from app.supervise.commands import EXIT_CONFIG
 
 # Each name is a module of this package and the function, or group, of that name in it. A process carries only what its
 # own command needs: the supervisor and the simulated provider take a third of an API's memory.
-COMMANDS = ("up", "demo", "serve", "work", "migrate", "simulate", "config", "keys", "jobs", "verify")
+COMMANDS = ("up", "demo", "serve", "work", "migrate", "simulate", "config", "keys", "jobs", "breaker", "verify")
 
 # What runs for long, and is started by others who wait for a word.
 _SERVING = {"serve", "work"}

@@ -109,8 +109,7 @@ class Breakers:
 
     async def force(self, dependency: Dependency, how: Literal["open", "closed", "auto"]) -> None:
         """By hand, until `auto`. Raises BreakerAway."""
-        (state,) = await self._run(dependency, "force", how)
-        self._heard(dependency, state)
+        await self._run(dependency, "force", how)
 
     async def state(self, dependency: Dependency) -> str:
         """`closed`, `open` or `half_open`. Raises BreakerAway."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socketserver
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +15,7 @@ from uuid import uuid4
 import pytest
 
 from tests.flows.catalogue import lines_of
-from tests.stack import Stack, free_port, running_stack, until
+from tests.stack import ROOT, Stack, free_port, running_stack, until
 from tests.supervise.embedded import open_folder
 
 _SCHEDULE = "[1, 1, 1, 1, 1, 1, 1, 1, 1, 1]"
@@ -75,6 +77,26 @@ def test_held_jobs_use_no_attempt_and_all_succeed_when_it_is_back(ways: Stack, o
     assert {(job["status"], job["output"]) for job in ended} == {("succeeded", "Ada")}
     assert sum(job["attempt"] - 1 for job in ended) <= 14
     assert sum(job["attempt"] == 1 for job in ended) >= 16
+
+
+def by_hand(stack: Stack, *words: str) -> str:
+    """What `laneway breaker` prints."""
+    command = [sys.executable, "-m", "app", "breaker", *words]
+    ended = subprocess.run(command, env=stack.environment, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout.strip()
+
+
+def test_a_breaker_is_forced_by_hand(ways: Stack, outside: dict[str, Any]) -> None:
+    name = outside["breaker"]
+    assert by_hand(ways, name) == "closed"
+    assert by_hand(ways, name, "open") == "open"
+    with answering(outside["port"]):
+        job_id = str(ways.submit("reaches", outside)["id"])
+        until(lambda: ways.job(job_id)["reason"] == "provider_down", 60)
+        assert lines_of(outside["journal"]) == 0
+        by_hand(ways, name, "auto")
+        assert ways.ended(job_id, 60)["output"] == "Ada"
 
 
 def test_another_way_is_taken_and_told(ways: Stack, outside: dict[str, Any]) -> None:

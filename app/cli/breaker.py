@@ -1,0 +1,59 @@
+"""`laneway breaker`: shows the breaker of a part that steps name, and forces it open or closed."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from typing import Annotated, Literal
+
+import typer
+
+from app.bell.redis import open_redis
+from app.cli.start import refuse, settings_or_exit
+from app.gateway.breaker import BreakerAway, Breakers, Dependency
+from app.settings import Settings
+from app.store.database import StoreAway, open_database
+from app.store.keys import DEFAULT_PROJECT, Keys
+
+State = Literal["open", "closed", "auto"]
+
+
+def breaker(
+    name: Annotated[str, typer.Argument(help="As the steps have it: Policy(breaker=NAME).")],
+    state: Annotated[State | None, typer.Argument(help="Left out, it is only shown; auto: as tries go.")] = None,
+    project: Annotated[str, typer.Option(help="Whose it is.")] = DEFAULT_PROJECT,
+    test: Annotated[bool, typer.Option("--test", help="That of the jobs of test keys.")] = False,
+) -> None:
+    """Print whether a breaker is closed, open or half_open, after forcing it by hand where a state is given.
+
+    Needs LANEWAY_DATABASE_URL and LANEWAY_REDIS_URL. Breakers of providers' pools: POST /v1/pools/{id}/breaker.
+    """
+    settings = settings_or_exit(needs_servers=False)
+    for field in ("database_url", "redis_url"):
+        if not getattr(settings, field):
+            refuse(f"{field}: LANEWAY_{field.upper()} is not set; for `laneway up` it stands in up.json.")
+    try:
+        typer.echo(asyncio.run(_moved(settings, name, state, project, test)))
+    except StoreAway as error:
+        typer.echo(f"The database is away: {error}", err=True)
+        raise typer.Exit(1) from None
+    except BreakerAway:
+        typer.echo("Redis is away.", err=True)
+        raise typer.Exit(1) from None
+
+
+async def _moved(settings: Settings, name: str, state: State | None, project: str, test: bool) -> str:
+    database = await open_database(settings.database_url, 2)
+    try:
+        project_id = await Keys(database).project(project)
+    finally:
+        await database.close()
+    if project_id is None:
+        typer.echo(f"There is no project {project!r}.", err=True)
+        raise typer.Exit(1)
+    dependency = Dependency(project_id, test, name)
+    async with aclosing(open_redis(settings.redis_url)) as redis:
+        breakers = Breakers(redis)
+        if state is not None:
+            await breakers.force(dependency, state)
+        return await breakers.state(dependency)
