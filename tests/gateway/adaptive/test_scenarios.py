@@ -53,3 +53,9 @@ def test_an_outage_is_left_alone() -> None:
 def test_more_calls_than_help_are_not_sent() -> None:
     figures = _run("knee", Hidden(rpm=6000, knee=20), Traffic(real_time=0.5), seconds=300.0)
     assert figures["use"] >= 90 and figures["slower"] <= 2
+
+
+def test_a_fast_provider_without_limits_is_reached_within_seconds() -> None:
+    fast = Hidden(rpm=600_000, first_token_s=0.1, token_s=0.001)
+    figures = _run("fast", fast, Traffic(), seconds=16.0)
+    assert figures["attempts"] >= 1500
