@@ -80,12 +80,14 @@ def remembered(run: Run, work: Work[Any], fn: Callable[..., Any]) -> Work[Any]:
     """The step, with a memory where its policy has a cache. Raises ProcessingError where `fn` has a state that nobody
     can compare.
     """
-    if run.cache is None or work.policy.cache is None:
+    if work.policy.cache is None:
         return work
     try:
         code = code_of(fn)
     except codec.NotRecordable as error:
         raise misuse(work.identity, f"has a cache, and a function that can't be told from others: {error}") from None
+    if run.cache is None:
+        return work
     whose = ["step", str(run.project_id), run.test_mode, run.workflow, run.version, work.name]
     key = Key(run.project_id, canonical.digest(*whose, code, work.digest.hex()))
     policy = work.policy

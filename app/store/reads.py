@@ -35,7 +35,8 @@ select count(*) as n, percentile_cont(0.5) within group (order by took) as p50,
     percentile_cont(0.95) within group (order by took) as p95, avg(cost_nanos) as cost, avg(input_tokens) as tokens
 from (
     select extract(epoch from ended_at - created_at)::float8 as took, cost_nanos, input_tokens
-    from jobs where project_id = $1 and workflow = $2 and status = 'succeeded' order by id desc limit 200
+    from jobs where project_id = $1 and workflow = $2 and status = 'succeeded' and source_job_id is null
+    order by id desc limit 200
 ) last
 """
 _UNSTARTED = f"""
@@ -95,7 +96,7 @@ class Unstarted:
 
 @dataclass(frozen=True, slots=True)
 class Recent:
-    """How a workflow's last succeeded jobs went: seconds from submit to end, and nano-dollars and tokens each."""
+    """How a workflow's last succeeded jobs went that were run: seconds from submit to end, and nano-dollars and tokens each."""
 
     count: int
     p50_s: float
