@@ -96,7 +96,7 @@ class Unstarted:
 
 @dataclass(frozen=True, slots=True)
 class Recent:
-    """How a workflow's last succeeded jobs went that were run: seconds from submit to end, and nano-dollars and tokens each."""
+    """How a workflow's last jobs went that were run and succeeded: seconds to the end, nano-dollars and tokens each."""
 
     count: int
     p50_s: float
