@@ -25,15 +25,21 @@ from app.store.database import Database
 # Any number that no one else locks: one process adds the ledger's rows to the hours.
 _LOCK = 0x1ED6E4
 _NO_KEY = UUID(int=0)
-_MS = "('x' || lpad(left(replace(call_id::text, '-', ''), 12), 16, '0'))::bit(64)::bigint"
-_HOUR = f"to_timestamp({_MS} / 3600000 * 3600)"
+
+
+def ms_of(id: str) -> str:
+    """SQL for the milliseconds since 1970 in a UUIDv7."""
+    return f"('x' || lpad(left(replace({id}::text, '-', ''), 12), 16, '0'))::bit(64)::bigint"
+
+
+# The hour in which a call began.
+HOUR = f"to_timestamp({ms_of('call_id')} / 3600000 * 3600)"
 # What a row adds: an answer from a cache is no call, what was lost and found again is none either.
-_CALLS = "case outcome when 'cached' then 0 when 'found' then -1 else 1 end"
+CALLS_MADE = "case outcome when 'cached' then 0 when 'found' then -1 else 1 end"
 _FAILED = "case when outcome in ('succeeded', 'cached') then 0 else cost_nanos end"
 _ADDED = ("calls", "input_tokens", "output_tokens", "cached_tokens", "cost_nanos", "saved_nanos", "failed_nanos")
-_ROW = (
-    f"{_CALLS} as calls, input_tokens, output_tokens, cached_tokens, cost_nanos, saved_nanos, {_FAILED} as failed_nanos"
-)
+_ROW = f"""{CALLS_MADE} as calls, input_tokens, output_tokens, cached_tokens, cost_nanos, saved_nanos,
+    {_FAILED} as failed_nanos"""
 _SUMS = ", ".join(f"coalesce(sum({name}), 0)::bigint as {name}" for name in _ADDED)
 _WHOSE = "project_id, hour, test_mode, workflow, key_id, provider, model"
 _ROLL = f"""
@@ -41,8 +47,8 @@ with place as (
     select rolled, pg_snapshot_xmin(pg_current_snapshot()) as until from bookkeeping
 ), added as (
     insert into usage_hours as h ({_WHOSE}, {", ".join(_ADDED)})
-    select project_id, {_HOUR}, test_mode, workflow, coalesce(key_id, '{_NO_KEY}'), provider, model, {_SUMS}
-    from (select ledger.*, {_FAILED} as failed_nanos, {_CALLS} as calls
+    select project_id, {HOUR}, test_mode, workflow, coalesce(key_id, '{_NO_KEY}'), provider, model, {_SUMS}
+    from (select ledger.*, {_FAILED} as failed_nanos, {CALLS_MADE} as calls
         from ledger, place where ledger.xid >= place.rolled and ledger.xid < place.until) row
     group by 1, 2, 3, 4, 5, 6, 7 order by 1, 2, 3, 4, 5, 6, 7
     on conflict ({_WHOSE}) do update set {", ".join(f"{name} = h.{name} + excluded.{name}" for name in _ADDED)}
@@ -54,11 +60,11 @@ _PARTS = f"""
     select hour, workflow, key_id, model, {", ".join(_ADDED)} from usage_hours
     where project_id = $1 and test_mode = $2 and hour >= $3 and hour < $4
     union all
-    select {_HOUR}, workflow, coalesce(key_id, '{_NO_KEY}'), model, {_ROW} from ledger
+    select {HOUR}, workflow, coalesce(key_id, '{_NO_KEY}'), model, {_ROW} from ledger
     where xid >= (select rolled from bookkeeping) and project_id = $1 and test_mode = $2
         and call_id >= $5 and call_id < $6
     union all
-    select {_HOUR}, workflow, coalesce(key_id, '{_NO_KEY}'), model, {_ROW} from ledger
+    select {HOUR}, workflow, coalesce(key_id, '{_NO_KEY}'), model, {_ROW} from ledger
     where project_id = $1 and test_mode = $2
         and ((call_id >= $7 and call_id < least($5, $8)) or (call_id >= $6 and call_id < $8))
 """

@@ -39,6 +39,8 @@ BREACHES = {
     "ledger-calls": "delete from calls where id in (select id from calls order by id limit 1)",
     "usage": f"update jobs set input_tokens = input_tokens + 1 where id = ({_PLAIN})",
     "attempt-costs": f"update jobs set attempt_cost_nanos = attempt_cost_nanos + 1 where id = ({_PLAIN})",
+    "usage-hours": """update usage_hours set cost_nanos = cost_nanos + 1
+        where (project_id, hour) in (select project_id, hour from usage_hours limit 1)""",
     "spawn-counts": f"update spawns set started = started + 1 where parent_id = ({_PARENT})",
     "parent-waits": f"""update spawns set open = 0 where parent_id = ({_PARENT});
         update jobs set spawn_id = null where parent_id = ({_PARENT}); update spawns set started = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from app.store.invariants.check import KEPT, Check
+from app.store.ledger import CALLS_MADE, HOUR, ms_of
 
 _COUNTED = ("input_tokens", "output_tokens", "cached_tokens", "cost_nanos")
 _SAME = ", ".join(f"{{0}}.{name}" for name in ("job_id", "attempt", *_COUNTED))
@@ -14,6 +15,9 @@ _SUMS = ", ".join(
 _BETWEEN = " and ".join(
     f"j.{name} between coalesce(l.own_{name}, 0) and coalesce(l.{name}, 0)" for name in (*_COUNTED, "calls")
 )
+
+# The hours that are looked at whole: those that begin after the first call in question.
+_FIRST = f"to_timestamp(ceil({ms_of('$2::uuid')} / 3600000.0) * 3600)"
 
 MONEY = (
     Check(
@@ -52,5 +56,20 @@ MONEY = (
             and not exists (
                 select from ledger l where l.job_id = j.id and l.call_id >= $2 and l.outcome = 'late'
             )""",
+    ),
+    Check(
+        "usage-hours",
+        "what usage is told from, hour by hour, is the sum of the ledger's rows",
+        "",
+        f"""select coalesce(h.hour, l.hour)::text from (
+            select project_id, hour, sum(cost_nanos) as cost, sum(saved_nanos) as saved, sum(calls) as calls
+            from usage_hours where hour >= {_FIRST} group by 1, 2
+        ) h full join (
+            select project_id, {HOUR} as hour, sum(cost_nanos) as cost, sum(saved_nanos) as saved,
+                sum({CALLS_MADE}) as calls
+            from ledger where call_id >= $2 and {HOUR} >= {_FIRST} and xid < (select rolled from bookkeeping)
+            group by 1, 2
+        ) l on l.project_id = h.project_id and l.hour = h.hour
+        where (h.cost, h.saved, h.calls) is distinct from (l.cost, l.saved, l.calls)""",
     ),
 )
