@@ -109,6 +109,21 @@ def test_another_way_is_taken_and_told(ways: Stack, outside: dict[str, Any]) -> 
     assert [span["attributes"]["via"] for span in spans if span["kind"] == "step"] == ["fallback_function"]
 
 
+def test_keywords_decide_while_the_model_is_away(ways: Stack) -> None:
+    ways.provider.set_faults(down="503")
+    try:
+        texts = ["I want my money back at once", "Thank you"] * 15
+        ended = [ways.ended(str(ways.submit("urgency", {"text": text})["id"])) for text in texts]
+        calls = ways.sql("select count(*) from calls where outcome = 'failed'")[0]["count"]
+    finally:
+        ways.provider.reset_faults()
+    assert [job["output"]["label"] for job in ended] == ["urgent", "calm"] * 15
+    assert all(job["degraded"] == [{"step": "urgency", "reason": "fallback_function"}] for job in ended)
+    # Without a breaker it would be sixty; twenty at most open it, and then there are only probes.
+    assert 0 < calls < 45
+    assert all(job["attempt"] == 1 for job in ended)
+
+
 def test_a_job_is_delivered_without_and_completed_later(ways: Stack, outside: dict[str, Any]) -> None:
     path = f"/{outside['breaker']}"
     hook = {"url": ways.hooks.answer(path), "events": ["job.succeeded", "job.updated"]}

@@ -19,6 +19,30 @@ class Outside(BaseModel):
     breaker: str
 
 
+class Message(BaseModel):
+    """What a customer wrote."""
+
+    text: str
+
+
+class Urgency(BaseModel):
+    """How much it hurries."""
+
+    label: str
+
+
+@workflow("urgency", version="1")
+async def urgency(ctx: Context, message: Message) -> Urgency:
+    """Asks a model; without one, keywords decide."""
+    policy = Policy(tries=2, backoff="10ms", fallback=by_keyword)
+    return await ctx.ask("urgency", model="small", prompt=message.text, output=Urgency, policy=policy)
+
+
+def by_keyword(prompt: str) -> Urgency:
+    """Better than nothing."""
+    return Urgency(label="urgent" if "at once" in prompt else "calm")
+
+
 @workflow("reaches", version="1")
 async def reaches(ctx: Context, outside: Outside) -> str:
     """Can't do without."""
