@@ -13,7 +13,7 @@ from app.store.places import MOST, Ahead
 
 _WAITS = {
     Reason.RATE_LIMIT: "the provider's rate limit is used up",
-    Reason.PROVIDER_DOWN: "the provider does not answer",
+    Reason.PROVIDER_DOWN: "what it has to call does not answer",
     Reason.PROVIDER_AUTH: "the provider refuses our key",
     Reason.BUDGET: "a budget is used up",
     Reason.WINDOW: "its call is collected with others",
