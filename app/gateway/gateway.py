@@ -34,7 +34,7 @@ LEASE_MARGIN_S = 5.0
 # A provider may name a time, but not any.
 _LONGEST_REST_S = 3600.0
 # The rest of a refused call that was told no time, doubled at each refusal: the pool's own pace decides above that.
-_FIRST_REST_S = 0.1
+_FIRST_REST_S, _LONGER = 0.1, 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,7 @@ class Gateway:
             answer = await self._call(permit, held, target, asking, stored)
             if not isinstance(answer, RateLimited):
                 return answer
-            rest_s, refused = _rest_s(answer, refused), refused + 1
+            rest_s, refused = _rest_s(answer, refused, permit.waited_s), refused + 1
 
     async def _set_aside(self, target: Target, asking: _Asking, stored: bytes) -> Reservation:
         """The money for one call, and the id under which it is held."""
@@ -235,8 +235,12 @@ def _route(request: ModelRequest, target: Target) -> tuple[str, ...]:
     return request.alias, target.provider, target.model
 
 
-def _rest_s(fault: RateLimited, refused: int) -> float:
-    """Seconds for which a refused call rests: what the provider named, else longer at each refusal."""
-    if fault.retry_after_s is not None:
-        return min(fault.retry_after_s, _LONGEST_REST_S)
-    return min(_FIRST_REST_S * 2.0**refused, _LONGEST_REST_S) * ids.jitter(0.75, 1.0)
+def _rest_s(fault: RateLimited, refused: int, waited_s: float) -> float:
+    """Seconds for which a refused call rests: what the provider named; where it names nothing, or what it named was not
+    enough, longer at each refusal than the time before it, which may have been a wait for the pool.
+    """
+    named_s = min(fault.retry_after_s or 0.0, _LONGEST_REST_S)
+    if fault.retry_after_s is not None and not refused:
+        return named_s
+    own_s = max(_FIRST_REST_S * 2.0**refused, _LONGER * waited_s if refused else 0.0)
+    return max(named_s, min(own_s, _LONGEST_REST_S) * ids.jitter(0.75, 1.0))

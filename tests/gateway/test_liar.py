@@ -30,17 +30,16 @@ async def test_every_call_is_answered_and_no_call_storms(new_gateway: NewGateway
         async with asyncio.timeout(60):
             await asyncio.gather(*(asked(gateways[n % 2], n) for n in range(100)))
         assert liar.statuses.count(200) == 100
-        assert liar.statuses.count(429) < 300
+        assert liar.statuses.count(429) < 60
 
 
 async def test_a_single_call_backs_off_more_at_each_refusal(new_gateway: NewGateway) -> None:
     async with lying(per_s=0.3) as liar:
         calls: list[Call] = []
-        gateway = new_gateway(settings_for(liar.url, per_minute=None))
+        gateway = new_gateway(settings_for(liar.url))
         async with asyncio.timeout(60):
             await gateway.complete(request(), calls.append)
         starts = [call.started_at for call in calls if call.outcome == "rate_limited"]
         rests = [(after - before).total_seconds() for before, after in pairwise(starts)]
-        assert not all(later <= 1.1 * earlier for earlier, later in pairwise(rests))
-        assert rests[-1] > 2 * min(rests)
+        assert all(later > 1.05 * earlier for earlier, later in pairwise(rests))
         assert 3 <= len(starts) <= 8

@@ -12,7 +12,8 @@ function adaptive.new(now)
     windowed = -1e9, closed = false, dry = 0, rest_until = -1e9, trial = -1e9, -- counter windows
     cap = figures.first_cap, cap_start = true, cap_cut_at = -1e9, hot = 0, call_s = figures.first_call_s, -- latency
     samples = {}, samples_at = now, samples_from = -1e9, most = 0, medians = {},
-    share = 1, ok_seq = 0, failed = {}, headers_at = -1e9, returned_at = -1e9, stopped = false, stopped_until = false,
+    headers_at = -1e9, lies = 0, lie_at = -1e9, disbelief_until = -1e9, -- announcements
+    share = 1, ok_seq = 0, failed = {}, returned_at = -1e9, stopped = false, stopped_until = false,
     real_time_at = -1e9, real_time = { input = 0, output = 0 }, floor = { 0, 0 }, passed = 0, -- lanes
   }
   s.opened = { at = now, cums = dimension.cums(s) }

@@ -24,8 +24,51 @@ local function drop_guesses(s)
   end
 end
 
+-- A refusal that names no limit, while its own headers show plenty left of all.
+local function contradicts(result)
+  if result.status ~= 429 or result.label then return false end
+  local plenty = false
+  for _, key in pairs(ANNOUNCED) do
+    local limit, left = result["limit_" .. key], result["left_" .. key]
+    if limit and left then
+      if left < figures.plenty * limit then return false end
+      plenty = true
+    end
+  end
+  return plenty
+end
+
+-- What was announced is forgotten: a start from what was accepted lately, and what is in the air counts for nothing.
+local function disbelieve(s, now)
+  s.disbelief_until, s.lies, s.last_cut = now + figures.disbelief_s, 0, now
+  s.start, s.ramp_at, s.ramp_cum = true, now + figures.ramp_s, s.dims[REQUESTS].cum
+  measurement.forget(s)
+  dimension.sync_all(s, now)
+  for i, d in ipairs(s.dims) do
+    if d.known then
+      d.known, d.announced, d.source = false, 0, d.bound and "configured" or nil
+      d.rate, d.active, d.level = d.bound, d.bound ~= nil, math.min(d.level, 0)
+    end
+    if i == REQUESTS and not d.bound then
+      local first = s.trail[1]
+      local lately = first and (d.cum - first.cums[i]) / math.max(5, now - first.at) or 0
+      d.rate, d.active = math.max(figures.first_rate, lately), true
+    end
+  end
+end
+
+-- Whether the headers are believed; after some lies within a minute they are not, for an hour.
+local function believed(s, now, result)
+  if now < s.disbelief_until then return false end
+  if not contradicts(result) then return true end
+  s.lies = now - s.lie_at < 60 and s.lies + 1 or 1
+  s.lie_at = now
+  if s.lies >= figures.lies then disbelieve(s, now) end
+  return false
+end
+
 function announcements.read(s, now, mark, result)
-  if result.sent < s.headers_at then return end
+  if result.sent < s.headers_at or not believed(s, now, result) then return end
   local any = false
   for i, key in pairs(ANNOUNCED) do
     local limit, left = result["limit_" .. key], result["left_" .. key]
