@@ -52,8 +52,9 @@ with place as (
         from ledger, place where ledger.xid >= place.rolled and ledger.xid < place.until) row
     group by 1, 2, 3, 4, 5, 6, 7 order by 1, 2, 3, 4, 5, 6, 7
     on conflict ({_WHOSE}) do update set {", ".join(f"{name} = h.{name} + excluded.{name}" for name in _ADDED)}
+    returning hour
 )
-update bookkeeping set rolled = place.until from place
+update bookkeeping set rolled = place.until from place where exists (select from added)
 """
 # $1 project, $2 test mode, $3 and $4 from and to, $5 to $8 the same as ids, of the full hours first.
 _PARTS = f"""
