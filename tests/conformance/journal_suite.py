@@ -12,7 +12,7 @@ import pytest
 from app.domain import canonical, ids
 from app.domain.call import Call, CallOutcome
 from app.domain.errors import ErrorClass, Failure
-from app.domain.step import StepRecord, StepStatus, StepWrite
+from app.domain.step import StepRecord, StepStatus, StepWrite, Via
 from app.engine import Context, workflow
 from app.engine.journal import Journal, OwnershipLost
 from app.engine.perform import Succeeded, perform
@@ -125,6 +125,7 @@ class JournalSuite:
                 "again", status=StepStatus.RETRYING, tries=3, output=b'"2030-05-06T07:09:00Z"', error=failure("again")
             ),
             record("asked", key="item-7", kind="ask", attempt=4),
+            record("fell back", key="other-way", kind="ask", via=Via.FALLBACK_MODEL),
         ],
         ids=lambda written: written.status.value + written.key,
     )
