@@ -24,6 +24,8 @@ ROUND_TRIP_S = 2.0
 # Most grants of one turn; what is left goes out in the next one, at once.
 MOST_GRANTS = 128
 _PROBE_S = (0.1, 2.0)
+# Below it the way to Redis decides, not the wait.
+_LONG_S = 1.0
 _FAILURES = (RedisError, OSError, TimeoutError)
 _log = log("gateway")
 
@@ -136,7 +138,9 @@ def limits_of(pool: Pool) -> bytes:
 
 
 def _arrival(waiter: Waiter, now_s: float) -> tuple[int, str, str, str, int, int]:
-    waited_ms = max(0, int((now_s - waiter.since_s) * 1000))
+    """Who has waited for long keeps the place; of the others, who is told of first came first."""
+    waited_s = now_s - waiter.since_s
+    waited_ms = int(waited_s * 1000) if waited_s >= _LONG_S else 0
     return *waiter.place, waiter.lease.id, waiter.wanted.rank, waited_ms
 
 

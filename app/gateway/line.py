@@ -26,7 +26,7 @@ _BEAT_S = 1.0
 # After so long a silence Redis may believe this process dead.
 _FORGOTTEN_S = 10.0
 # What is not urgent waits so long for company.
-_LINGER_S = 0.020
+_LINGER_S = 0.030
 # Grants closer together than this are made in one turn.
 _GAP_S = 0.005
 # Who is not the one to come for the next grant comes so much later, in case that one does not.

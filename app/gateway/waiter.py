@@ -80,9 +80,6 @@ class Waiters:
     def __bool__(self) -> bool:
         return bool(self._waiting)
 
-    def __len__(self) -> int:
-        return len(self._waiting)
-
     @property
     def to_tell(self) -> bool:
         """Whether Redis has still to hear of somebody."""
@@ -95,7 +92,6 @@ class Waiters:
     def take(self, lease_id: str) -> Waiter | None:
         """The one whose lease was granted, waiting no more; None when it is not, or no longer, here."""
         self._joining.pop(lease_id, None)
-        self._leaving.pop(lease_id, None)
         return self._waiting.pop(lease_id, None)
 
     def leave(self, waiter: Waiter) -> None:
