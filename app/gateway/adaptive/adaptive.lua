@@ -11,6 +11,7 @@ function adaptive.new(now)
     by_calls = false, prints = {}, seen_calls = {}, last_cut = -1e9, reject_s = 0.12, -- refusals
     windowed = -1e9, closed = false, dry = 0, rest_until = -1e9, trial = -1e9, -- counter windows
     cap = figures.first_cap, cap_start = true, cap_cut_at = -1e9, hot = 0, call_s = figures.first_call_s, -- latency
+    ended = 0, flown = 0, flown_at = now,
     samples = {}, samples_at = now, samples_from = -1e9, most = 0, medians = {},
     headers_at = -1e9, lies = 0, lie_at = -1e9, disbelief_until = -1e9, -- announcements
     share = 1, ok_seq = 0, failed = {}, returned_at = -1e9, stopped = false, stopped_until = false,

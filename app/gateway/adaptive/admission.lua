@@ -7,7 +7,7 @@ local function ramp(s, now)
   if not s.start or requests.known or requests.bound or now < s.ramp_at then return end
   if requests.pressed and requests.cum - s.ramp_cum >= 0.6 * requests.rate * figures.ramp_s then
     dimension.sync_all(s, now)
-    local flow = 1.5 * s.cap / s.call_s -- more than the cap lets through says nothing
+    local flow = 1.5 * s.cap / latency.expected_s(s) -- more than the cap lets through says nothing
     requests.rate = math.min(2 * requests.rate, math.max(4, flow, requests.rate))
   end
   requests.pressed, s.ramp_at, s.ramp_cum = false, now + figures.ramp_s, requests.cum
@@ -110,6 +110,7 @@ function admission.ask(s, now, call, in_flight)
   local stop_s = stopped(s, now)
   if stop_s then return stop_s, "blocked" end
   if in_flight >= s.ceiling then return -1, "full" end
+  latency.pass(s, now, in_flight)
   admission.tick(s, now, in_flight)
   local way, wait_s, share = breaker.ask(s.breaker, now, chance.next(s))
   if way == "probe" then return take(s, now, call, in_flight, true) end

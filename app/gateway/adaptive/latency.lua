@@ -1,6 +1,8 @@
 -- The cap on calls in flight: falls when answers take longer than they could, rises while they do not.
 local latency = {}
 
+local FIRST = 50 -- calls
+
 -- Median deviation as a standard error of the median of `n`, 1.5 of them.
 local function noise(samples)
   return 1.5 * 1.25 * 1.48 * measurement.spread(samples) / math.sqrt(#samples)
@@ -33,12 +35,26 @@ local function raise(s, now, most)
   s.cap = math.min(s.cap, s.ceiling)
 end
 
+-- Time in flight, of all calls together, up to `now`: so many were in flight since the last time.
+function latency.pass(s, now, in_flight)
+  if s.ended >= FIRST then return end
+  s.flown = s.flown + in_flight * math.max(0, now - s.flown_at)
+  s.flown_at = now
+end
+
+-- How long a call takes, for the slow start. The first calls to end are the short ones; so of them the time that all
+-- have flown, ended or not, is divided by how many have ended (the estimate for censored lifetimes); the guess counts as
+-- four. It is used only where calls are clearly faster than the guess.
+function latency.expected_s(s)
+  local first_s = (4 * figures.first_call_s + s.flown) / (4 + s.ended)
+  return first_s < 0.5 * s.call_s and first_s or s.call_s
+end
+
 -- A call ended well after `took_s` with so many tokens of output.
 function latency.learn(s, now, mark, took_s, output)
   if mark.at < s.samples_from then return end
-  -- A running mean of the last fifty or so; of the first calls the plain mean, in which the guess counts as four.
-  s.ended = math.min((s.ended or 0) + 1, 46)
-  s.call_s = s.call_s + (took_s - s.call_s) / (s.ended + 4)
+  s.ended = math.min(s.ended + 1, FIRST)
+  s.call_s = s.call_s + 0.02 * (took_s - s.call_s)
   -- Time for each unit of output, so that the mix of calls does not matter.
   measurement.push(s.samples, took_s / (30 + output), 50)
   s.most = math.max(s.most, mark.calls + 1)

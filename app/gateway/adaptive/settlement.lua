@@ -67,6 +67,7 @@ end
 function settlement.settle(s, now, mark, result, in_flight)
   -- No mark: granted by a worker alone, while Redis was away. Only the breaker can use it.
   if not mark then return outcome(s, now, nil, kind(result.status)) end
+  latency.pass(s, now, in_flight + 1)
   local stale = mark.at < s.returned_at
   if not stale then announcements.read(s, now, mark, result) end
   if NOT_TAKEN[result.status] then
