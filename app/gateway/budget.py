@@ -24,6 +24,7 @@ from app.gateway.reservation import Reservation, told
 from app.gateway.till import Step, Till, TillAway
 from app.store.database import StoreAway
 from app.store.ledger import Ledger
+from app.telemetry.logs import log
 
 # Between two looks whether a call in flight has given back what it held.
 _LOOK_S = (0.03, 0.1)
@@ -40,6 +41,7 @@ _FRESH_S = 0.25
 _MOST_KNOWN = 10_000
 # From this part of a budget on, calls that can wait go where they are cheap.
 TIGHT = 0.8
+_log = log("gateway")
 Noted = Callable[[Cap, int], None]
 
 
@@ -161,6 +163,10 @@ class Budgets:
                 return
             if verdict == "spent":
                 raise MustWait(Reason.BUDGET, cap.counter.end + timedelta(seconds=ids.jitter(0.1, _SPREAD_S)))
+            if verdict == "clock":
+                # In a period of its own it could spend what others hold back; those go on with its jobs.
+                _log.error("clock differs", what=cap.counter.name)
+                raise MustWait(Reason.BUDGET, self._clock.now() + timedelta(seconds=_FULL_S))
             patience_s = max(self.max_wait_s, _SEEDED_S) if verdict == "unseeded" else self.max_wait_s
             if self._clock.monotonic() - began >= patience_s:
                 raise MustWait(Reason.BUDGET, self._clock.now() + timedelta(seconds=_FULL_S))

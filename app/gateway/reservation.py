@@ -56,7 +56,8 @@ class Reservation:
 def told(cap: Cap) -> dict[str, Any]:
     """A counter and its cap, as the till's script takes them."""
     counter = cap.counter
-    return {"name": counter.name, "cap": cap.nanos, "ends": int(counter.end.timestamp() * 1000)}
+    starts, ends = (int(moment.timestamp() * 1000) for moment in (counter.start, counter.end))
+    return {"name": counter.name, "cap": cap.nanos, "starts": starts, "ends": ends}
 
 
 def lost_call(about: str, nanos: int) -> LostCall:

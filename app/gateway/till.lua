@@ -10,6 +10,8 @@ local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 local KEPT_MS = 2 * 86400 * 1000
 -- Whoever began to read the ledger and is silent for so long has died.
 local SEEDING_MS = 5000
+-- So far a worker's clock may be off where a period turns.
+local OFF_MS = 60000
 
 local function text(number)
   return string.format("%.0f", number)
@@ -83,9 +85,14 @@ end
 
 local act = {}
 
--- {id, amount, ttl_ms, about, counters = {{name, cap, ends}...}} -> verdict and what is spent of each, or the number
--- of the counter that forbids it.
+-- {id, amount, ttl_ms, about, counters = {{name, cap, starts, ends}...}} -> verdict and what is spent of each, or the
+-- number of the counter that forbids it: "clock" where whoever asks lives in another period than Redis.
 function act.reserve(step)
+  for i, one in ipairs(step.counters) do
+    if now_ms < one.starts - OFF_MS or now_ms > one.ends + OFF_MS then
+      return { "clock", text(i) }
+    end
+  end
   local counters = read_all(step.counters)
   if known(step.id) then
     return spent_of(counters, "granted")

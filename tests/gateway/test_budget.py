@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 
 from app.domain import ids
 from app.domain.budget import Cap, Spender
-from app.domain.clock import SYSTEM_CLOCK
+from app.domain.clock import SYSTEM_CLOCK, Clock, SystemClock
 from app.domain.errors import MustWait, ProcessingError
 from app.gateway.alone import Alone
 from app.gateway.books import Books
@@ -92,14 +92,19 @@ async def new_process(
     """Makes processes on the same counters; `budgets` are settings, by name."""
     async with AsyncExitStack() as stack:
 
-        def new(server: RunningServer = shared_valkey, wait_s: float = 5.0, **budgets: BudgetSettings) -> Process:
+        def new(
+            server: RunningServer = shared_valkey,
+            wait_s: float = 5.0,
+            clock: Clock = SYSTEM_CLOCK,
+            **budgets: BudgetSettings,
+        ) -> Process:
             client = open_redis(server.url)
             stack.push_async_callback(client.aclose)
             till = Till(client, SYSTEM_CLOCK, f"{{{prefix}}}:")
             stack.push_async_callback(till.close)
             ledger = Ledger(database)
             heard: list[tuple[Cap, int]] = []
-            caps = Caps(budgets, Allowances(database), SYSTEM_CLOCK)
+            caps = Caps(budgets, Allowances(database), clock)
             alone = Alone(ledger, SYSTEM_CLOCK)
             made = Budgets(till, caps, ledger, alone, SYSTEM_CLOCK, wait_s, lambda *heard_of: heard.append(heard_of))
             return Process(made, Books(till, ledger, SYSTEM_CLOCK), till, heard, database, spender)
@@ -278,6 +283,30 @@ async def test_redis_away(new_process: NewProcess, own_valkey: RunningServer, sp
     await process.call(100, 90)
     with pytest.raises(MustWait):
         await process.reserve(1)
+
+
+class Wrong(SystemClock):
+    """A clock that is off by so much."""
+
+    def __init__(self, **off: float) -> None:
+        self._off = timedelta(**off)
+
+    def now(self) -> datetime:
+        return super().now() + self._off
+
+
+async def test_a_clock_that_jumped_spends_in_no_other_period(new_process: NewProcess) -> None:
+    """A second is nothing; a worker that lives in another day waits."""
+    right = new_process(project=usd(1000))
+    await right.call(100, 60)
+    for off in (timedelta(days=1), timedelta(days=-1)):
+        wrong = new_process(clock=Wrong(days=off.days), project=usd(1000))
+        with pytest.raises(MustWait):
+            await wrong.reserve(100)
+        assert wrong.budgets._unbooked == {}
+    near = new_process(clock=Wrong(seconds=1), project=usd(1000))
+    near.budgets.release(await near.reserve(100))
+    assert await right.spent() == [60]
 
 
 async def test_scopes_count_apart(new_process: NewProcess, spender: Spender) -> None:
