@@ -9,7 +9,7 @@ from fastapi import Request
 
 from app.domain.errors import Problem
 from app.domain.job import CacheMode
-from app.jobs.submit import CacheWish
+from app.jobs.wanted import CacheWish
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _SECONDS = re.compile(r"[0-9]+")

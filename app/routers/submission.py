@@ -15,7 +15,8 @@ from app.domain.job import Job, JobWebhook
 from app.engine.workflow import Workflow
 from app.jobs.check import parse
 from app.jobs.hook import job_webhook
-from app.jobs.submit import Accepted, Dedupe, SubmitRequest, new_job
+from app.jobs.submit import Accepted
+from app.jobs.wanted import Dedupe, SubmitRequest, new_job
 from app.routers.deps import field_problem
 from app.routers.events import place_of
 from app.routers.headers import cache_wish, idempotency_key, last_event_id, wish_of
