@@ -105,14 +105,13 @@ class Place:
             self._flight.tell(None)
 
     async def keep(self, body: bytes) -> None:
-        """Give it to all who wait for it, now and later."""
-        self.share(body)
-        await self.keep_all([(self._key, body)])
+        """Give it to all who wait for it, now and later; to nobody if a tag of it was dropped since it was begun."""
+        if await self.keep_all([(self._key, body)]):
+            self.share(body)
 
-    async def keep_all(self, entries: Sequence[tuple[Key, bytes]]) -> None:
-        """Keep these, under the same tags; those who wait here learn nothing of it."""
-        if self._stamps is not None:
-            await self._cache.put(entries, self._keeping, self._stamps)
+    async def keep_all(self, entries: Sequence[tuple[Key, bytes]]) -> bool:
+        """Keep these, under the same tags; those who wait here learn nothing of it. False where a tag was dropped."""
+        return self._stamps is None or await self._cache.put(entries, self._keeping, self._stamps)
 
 
 class ExactCache:
@@ -179,16 +178,18 @@ class ExactCache:
                 place.claimed(answer.stamps)
         return place
 
-    async def put(self, entries: Sequence[tuple[Key, bytes]], keeping: Keeping, stamps: tuple[bytes, ...]) -> None:
-        """Keep them under the stamps of a claim; what is too large is not kept."""
+    async def put(self, entries: Sequence[tuple[Key, bytes]], keeping: Keeping, stamps: tuple[bytes, ...]) -> bool:
+        """Keep them under the stamps of a claim, but what is too large. False where a tag was dropped since."""
         kept = [
             Kept(self._seal.name(key.digest), self._seal.close(key.digest, body), self._ttl_s(keeping), tags, stamps)
             for key, body in entries
             if len(body) <= self._settings.max_entry_bytes
             for tags in [self._tags(key, keeping)]
         ]
-        with suppress(CacheAway):
-            await self._shelf.put(kept)
+        try:
+            return await self._shelf.put(kept)
+        except CacheAway:
+            return True
 
     async def invalidate(self, project_id: UUID, tags: Sequence[str]) -> None:
         """Drop all that was kept under these tags of the project, however much, in one step. Raises CacheAway."""

@@ -2,7 +2,7 @@
 -- KEYS: heads (hash), bodies (hash), used (sorted set: name by last use), ends (sorted set: name by end), bytes (counter).
 -- ARGV: name, body, ms that it is fresh, ms that it is stale after that, most bytes, what keys of tags begin with,
 --   then tags and stamps in pairs.
--- Returns: 1 kept, 0 dropped.
+-- Returns: 1 kept, 2 too large, 0 void: a tag was dropped.
 local heads, bodies, used, ends, bytes = unpack(KEYS)
 local name, body, fresh, most = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[5])
 local keep = fresh + tonumber(ARGV[4])
@@ -33,7 +33,7 @@ end
 
 local size = #body + BESIDES
 drop(name)
-if size > most then return 0 end
+if size > most then return 2 end
 for _, one in ipairs(redis.call('ZRANGEBYSCORE', ends, '-inf', now, 'LIMIT', 0, MOST_AT_ONCE)) do drop(one) end
 for _ = 1, MOST_AT_ONCE do
   if tonumber(redis.call('GET', bytes) or 0) + size <= most then break end

@@ -117,15 +117,15 @@ class Shelf:
         (raw,) = await self._run([self._claim(claim.name, claim)])
         return _answer(raw)
 
-    async def put(self, entries: Sequence[Kept]) -> None:
-        """Keep them, but those whose tags were dropped since their claim. Raises CacheAway."""
+    async def put(self, entries: Sequence[Kept]) -> bool:
+        """Keep them; False where one is void, since a tag was dropped after its claim. Raises CacheAway."""
         keys = tuple(self._prefix + part for part in ("heads", "bodies", "used", "ends", "bytes"))
         steps: list[_Step] = []
         for one in entries:
             pairs = [part for pair in zip(one.tags, one.stamps, strict=True) for part in pair]
             bounds = [round(one.fresh_s * 1000), self._stale_ms, self._settings.max_bytes, f"{self._prefix}tag:"]
             steps.append((_PUT, keys, [one.name, one.body, *bounds, *pairs]))
-        await self._run(steps)
+        return 0 not in await self._run(steps)
 
     async def prolong(self, leads: Sequence[tuple[str, str]]) -> None:
         """Names and tokens of entries that are still being made. Raises CacheAway."""

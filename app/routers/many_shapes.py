@@ -90,7 +90,7 @@ class AuditPage(Answer):
 
 
 class Invalidation(Answer):
-    """What was kept under these tags until `at`, and what was being made then, is given to nobody."""
+    """What was kept under these tags until `at`, and what was being made then, is given to nobody who asks later."""
 
     object: Literal["cache_invalidation"]
     tags: list[str]

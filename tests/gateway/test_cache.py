@@ -116,6 +116,16 @@ async def test_what_is_being_made_when_its_tag_is_dropped_is_not_kept(new_cache:
     assert await cache.look([wanted]) == [None]
 
 
+async def test_who_asks_after_a_tag_was_dropped_is_given_nothing_begun_before(new_cache: NewCache) -> None:
+    cache, wanted, tagged, kitchen = new_cache(), key(), Keeping(60, ("t",)), Kitchen(0)
+    async with cache.enter(wanted, tagged, 5) as place:
+        await cache.invalidate(PROJECT, ["t"])
+        later = asyncio.create_task(kitchen.ask(cache, wanted, tagged))
+        await asyncio.sleep(0.01)
+        await place.keep(b"old")
+    assert (await later).body == b"answer" and kitchen.made == 1
+
+
 async def test_the_memory_is_bounded_and_what_was_unused_for_longest_goes(new_cache: NewCache, redis: Redis) -> None:
     cache, kitchen = new_cache(max_bytes=20_000), Kitchen(0)
     keys = [key() for _ in range(60)]
