@@ -23,7 +23,7 @@ async def invalidate(
 ) -> Response:
     """Everything of the project that was kept under one of these tags is void, however much it is.
 
-    What is being made at this moment is given to the job that makes it, and to no other. 503 while the cache can't be reached.
+    What is being made at this moment is given to the job that makes it, and to no other. 503 while the cache is away.
     """
     tags = parse(InvalidateBody, body).tags
     at = await timed(request, "cache", runtime.invalidation.drop(key.project_id, key.id, tags))
