@@ -189,12 +189,12 @@ async def test_a_crowd_under_a_limit_is_served_whole(new_gateway: NewGateway, pr
 
 
 async def test_the_cap_holds_over_workers_and_cancellation(new_gateway: NewGateway, provider: ProviderProcess) -> None:
-    provider.set_faults(latency="fixed(100)")
+    provider.set_faults(latency="fixed(400)")
     settings = settings_for(provider.base_url)
     gateways = [new_gateway(settings) for _ in range(3)]
     calls: list[Call] = []
     tasks = [asyncio.create_task(gateways[n % 3].complete(request(f"{n}"), calls.append)) for n in range(60)]
-    await asyncio.sleep(0.15)
+    await until(lambda: provider.stats()["max_in_flight_seen"] >= 5)
     for task in tasks[::4]:
         task.cancel()
     results = await asyncio.gather(*tasks, return_exceptions=True)
