@@ -30,6 +30,7 @@ from bench.service import Service, folder, service
 _CALL_MS = 200
 _CLIENTS = 16
 _HITS = 500
+_REST_S = 5.0
 _own = threading.local()
 
 
@@ -93,7 +94,8 @@ def replay(running: Service, simulated: Provider, workflow: str, asked: Sequence
 
 
 def alone(running: Service, asked: Sequence[int]) -> None:
-    """Hits at the API one after the other, with nothing beside them."""
+    """Hits at the API one after the other, with nothing beside them: what the trace left to be done is done first."""
+    time.sleep(_REST_S)
     known = sorted(set(asked))
     used = Meter(running.parts)
     answers = [ask(running, "cached-outputs", f"cached-outputs question {known[n % len(known)]}") for n in range(_HITS)]
