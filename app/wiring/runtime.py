@@ -1,4 +1,4 @@
-"""The only place that builds things: settings in, the parts of a process out."""
+"""What every process has: settings in, connections and parts out."""
 
 from __future__ import annotations
 
@@ -16,42 +16,26 @@ from app.bell.redis import answer, open_redis
 from app.bell.ring import Ring
 from app.bell.wake import Wake
 from app.clients.dialect import build_clients
-from app.clients.http import open_http
-from app.clients.webhook import WebhookClient
 from app.domain import ids
 from app.domain.clock import SYSTEM_CLOCK, Clock
 from app.domain.crash import arm
 from app.domain.hours import Hours
 from app.domain.job import Job
 from app.engine.catalogue import Catalogue, CatalogueError
-from app.gateway.breaker import Breakers
 from app.gateway.cache import ExactCache
-from app.gateway.cached import Cached
-from app.gateway.door import Door
-from app.gateway.funds import Funds
-from app.gateway.gateway import Gateway
-from app.gateway.lengths import Lengths
 from app.gateway.levers import Levers
-from app.gateway.limiter import Limiter
 from app.gateway.money import Money
-from app.gateway.prices import Prices
 from app.jobs.backlog import Backlog
 from app.jobs.body import render_body
 from app.jobs.cascade import Cascade
 from app.jobs.control import Control
-from app.jobs.deliver import Deliver
 from app.jobs.explain import Explain
 from app.jobs.export import Export
 from app.jobs.heart import Heart
 from app.jobs.latency import Latency
-from app.jobs.mend import Mending
 from app.jobs.outputs import Outputs
-from app.jobs.progress import Progress
 from app.jobs.recover import Recover
 from app.jobs.replay import Replay, bounds
-from app.jobs.run import Run, RunParts
-from app.jobs.settle import Settle
-from app.jobs.strays import Strays
 from app.jobs.submit import Submit
 from app.jobs.tail import Tail
 from app.jobs.view import job_view
@@ -74,7 +58,6 @@ from app.store.alerts import Alerts
 from app.store.announce import EventRow, RenderBody
 from app.store.audits import Audits
 from app.store.children import Children
-from app.store.claims import Claims
 from app.store.controls import Controls
 from app.store.database import Database, StoreAway, open_database
 from app.store.dead_letters import DeadLetters
@@ -83,13 +66,10 @@ from app.store.depth import Depth
 from app.store.events import Events
 from app.store.feed import Feed
 from app.store.keys import Keys
-from app.store.leaves import Leaves
-from app.store.mends import Mends
 from app.store.operations import Operations
 from app.store.places import Places
 from app.store.reads import Reads
 from app.store.reports import Reports
-from app.store.steps import Steps
 from app.store.submissions import Submissions
 from app.store.symptoms import Symptoms
 from app.store.workers import Workers
@@ -160,17 +140,6 @@ class Runtime:
         self.wait.close()
         self.watch.close()
         self.tail.close()
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerRuntime:
-    """What a worker has besides."""
-
-    claims: Claims
-    run: Run
-    strays: Strays
-    deliver: Deliver
-    mending: Mending
 
 
 def load_catalogue(settings: Settings) -> Catalogue:
@@ -309,64 +278,6 @@ def _treasury(money: Money, database: Database, ring: Ring, clock: Clock, file: 
         money.ledger, money.allowances, money.books, money.budgets, Alerts(database), ring, clock,
         lambda: file.settings.gateway.reconcile_interval_s,
     )  # fmt: skip
-
-
-@asynccontextmanager
-async def open_worker(runtime: Runtime) -> AsyncIterator[WorkerRuntime]:
-    """The parts that run jobs and deliver webhooks."""
-    settings, clock, tracing = runtime.settings, runtime.clock, runtime.tracing
-    async with AsyncExitStack() as stack:
-        http = await stack.enter_async_context(open_http())
-        sender = WebhookClient(
-            allow_private=settings.webhooks.allow_private, timeout_s=settings.webhooks.timeout_s, clock=clock
-        )
-        stack.push_async_callback(sender.aclose)
-        limiter = Limiter(runtime.redis, clock, unnamed_wait_s=settings.gateway.rate_limit_wait_s)
-        stack.push_async_callback(limiter.close)
-        pool_lengths, money_lengths = Lengths(), Lengths()
-
-        def build(new: Settings) -> Cached:
-            clients, prices = build_clients(new, http, clock), Prices(new)
-            funds = Funds(runtime.money.budgets, prices, money_lengths, clock)
-            gateway = Gateway(new, clients, limiter, prices, clock, tracing, funds, pool_lengths)
-            return Cached(gateway, runtime.cache, clock, tracing)
-
-        door = Door(build, settings)
-        runtime.file.follow(door.renew)
-        claims = Claims(runtime.database, runtime.process_id, runtime.render, runtime.hours)
-        progress = Progress(runtime.controls, runtime.wake, clock)
-        schedule_s = settings.queue.mend_schedule_s
-        run = Run(
-            parts := RunParts(
-                claims=claims,
-                steps=Steps(runtime.database, runtime.metrics, runtime.money.budgets.booked),
-                children=Children(runtime.database, runtime.render, metrics=runtime.metrics),
-                cache=runtime.cache,
-                breakers=Breakers(runtime.redis, clock),
-                outputs=runtime.outputs,
-                settle=Settle(
-                    Leaves(runtime.database, runtime.render), progress, runtime.metrics, clock, schedule_s[0]
-                ),
-                progress=progress,
-                catalogue=runtime.catalogue,
-                gateway=door,
-                heart=runtime.heart,
-                ring=runtime.ring,
-                wake=runtime.wake,
-                clock=clock,
-                tracing=tracing,
-                export=runtime.export,
-                metrics=runtime.metrics,
-            )
-        )
-        deliver = Deliver(runtime.deliveries, sender, settings.webhooks, clock, tracing, runtime.metrics)
-        runtime.file.follow(lambda new: deliver.renew(new.webhooks))
-        strays = Strays(
-            runtime.controls, claims, run, runtime.deliveries, deliver, runtime.process_id, runtime.ring, runtime.wake,
-            runtime.export,
-        )  # fmt: skip
-        mending = Mending(parts, run, Mends(runtime.database, runtime.render), schedule_s)
-        yield WorkerRuntime(claims, run, strays, deliver, mending)
 
 
 def _reload(catalogue: Catalogue, now: Settings) -> Renewal:
