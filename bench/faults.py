@@ -36,17 +36,28 @@ def main() -> None:
     options.add_argument("--only", help=f"one of {', '.join(peer.name for peer in PEERS)}")
     options.add_argument("--write", action="store_true", help="renew docs/faults.md")
     given = options.parse_args()
-    rows = []
+    rows = _kept() if given.only else {}
     with open_folder() as folder, embedded(fsync=True) as servers:
         ground = Ground(servers, folder)
         for peer in PEERS:
             if given.only in (None, peer.name):
-                rows.append(_row(peer, ground, servers))
-                print(shown(rows[-1]), flush=True)
+                rows[peer.name] = _row(peer, ground, servers)
+                print(shown(rows[peer.name]), flush=True)
         told = facts(ground.place(), 1)
     if given.write:
-        RECORD.write_text(json.dumps({"facts": told, "rows": [asdict(row) for row in rows]}, indent=1) + "\n")
+        RECORD.write_text(
+            json.dumps(
+                {"facts": told, "rows": [asdict(rows[peer.name]) for peer in PEERS if peer.name in rows]}, indent=1
+            )
+            + "\n"
+        )
         PAGE.write_text(renewed(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+def _kept() -> dict[str, Row]:
+    """The rows of the last run, by the name of the peer."""
+    rows = json.loads(RECORD.read_text(encoding="utf-8"))["rows"] if RECORD.exists() else []
+    return {row["name"]: Row(**row) for row in rows}
 
 
 def _row(peer: Peer, ground: Ground, servers: Embedded) -> Row:

@@ -82,7 +82,11 @@ class Shop:
         return 2
 
 
-@pytest.mark.parametrize("fn", [Shop().price, Shop(), functools.partial(plain, "x"), "text".upper], ids=repr)
+@pytest.mark.parametrize(
+    "fn",
+    [Shop().price, Shop(), functools.partial(plain, "x"), "text".upper],
+    ids=["method", "object", "partial", "builtin"],
+)
 def test_what_has_a_state_is_refused(fn: Callable[..., Any]) -> None:
     with pytest.raises(NotRecordable):
         code_of(fn)
