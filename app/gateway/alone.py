@@ -37,9 +37,7 @@ class Alone:
                 spent = await self.spent(cap.counter)
             except StoreAway:
                 return "full", cap
-            mine = sum(
-                nanos for other, nanos in self._held.values() if any(one.counter == cap.counter for one in other.caps)
-            )
+            mine = self._mine(cap.counter)
             if spent >= cap.nanos:
                 verdict, which = "spent", cap
             elif verdict != "spent" and mine > 0 and spent + mine + held.nanos > cap.nanos:

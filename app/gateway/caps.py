@@ -46,15 +46,6 @@ class Caps:
         ]
         return tuple(sorted(found, key=lambda cap: cap.counter.end))
 
-    def cap_of(self, counter: Counter) -> Cap | None:
-        """What bounds that counter; None where nothing does any more."""
-        scope = counter.scope
-        spender = Spender(scope.project_id, scope.workflow or "", scope.key_id, scope.test_mode)
-        for found, limits in self._bounds(spender):
-            if found == scope and counter.period in limits.nanos:
-                return Cap(counter, limits.nanos[counter.period], limits.hold)
-        return None
-
     def _bounds(self, spender: Spender) -> Iterator[tuple[Scope, Limits]]:
         project = next((name for name, own in self._granted.projects.items() if own == spender.project_id), None)
         given = self._limits

@@ -26,7 +26,10 @@ _UNKEPT = {"Cache-Control": "private, no-store"}
 
 @router.post("", operation_id="keys.create", summary="Make a key", status_code=201)
 async def create_key(key: AdminDep, runtime: RuntimeDep, body: JsonDep) -> Response:
-    """A new key; its text is in this answer and nowhere else. A budget bounds what its jobs may spend."""
+    """A new key; its text is in this answer and nowhere else. A budget bounds what its jobs may spend.
+
+    It may do no more than the key that asks: no further scope, and live only for a live one.
+    """
     wanted = parse(NewKeyBody, body)
     project_id = key.project_id if wanted.project_id is None else _id("prj", wanted.project_id, "project")
     project = await runtime.access.project_name(project_id)
@@ -34,11 +37,12 @@ async def create_key(key: AdminDep, runtime: RuntimeDep, body: JsonDep) -> Respo
         raise Problem("not_found", "There is no project with this id.")
     if unknown := sorted(set(wanted.scopes or ()) - set(SCOPES)):
         raise field_problem("/scopes", f"there is no scope {unknown[0][:50]!r}: use {', '.join(SCOPES)}")
+    _no_more_than(key, wanted)
     _known_workflows(runtime, wanted.workflows or [])
     minted = await runtime.access.mint(
         wanted.name,
         project=project,
-        scopes=SCOPES if wanted.scopes is None else wanted.scopes,
+        scopes=sorted(key.scopes) if wanted.scopes is None else wanted.scopes,
         mode=wanted.mode,
         workflows=wanted.workflows,
         expires_at=wanted.expires_at,
@@ -89,6 +93,14 @@ def _id(prefix: str, text: str, what: str) -> UUID:
         return ids.read(prefix, text)
     except ids.InvalidId:
         raise Problem("not_found", f"There is no {what} with this id.") from None
+
+
+def _no_more_than(key: ApiKey, wanted: NewKeyBody) -> None:
+    """Raises Problem 422."""
+    if beyond := sorted(set(wanted.scopes or ()) - key.scopes):
+        raise field_problem("/scopes", f"your own key has no scope {beyond[0]}: it cannot give it on")
+    if wanted.mode == "live" and key.mode == "test":
+        raise field_problem("/mode", "your own key is a test key: it makes test keys only")
 
 
 def _known_workflows(runtime: Runtime, names: list[str]) -> None:

@@ -28,7 +28,9 @@ class NewKeyBody(Body):
 
     name: Annotated[Name, Field(description="What the key is for.")]
     project_id: Annotated[Plain | None, Field(description="Default: the caller's project.")] = None
-    scopes: Annotated[list[Plain] | None, Field(description="Default: all.", max_length=50)] = None
+    scopes: Annotated[list[Plain] | None, Field(description="Default: those of the key that asks.", max_length=50)] = (
+        None
+    )
     workflows: Annotated[list[Name] | None, Field(description="Only these; default: all.", max_length=1000)] = None
     expires_at: Moment | None = None
     mode: Annotated[Literal["live", "test"], Field(description="`test`: calls go to the simulated provider.")] = "live"

@@ -124,3 +124,14 @@ def test_a_test_key_marks_its_jobs(stack: Stack, keys: Keys) -> None:
     test_key = bearer(keys.mint(mode="test").text)
     answer = nobody(stack).post("/v1/workflows/noop/jobs", json={"input": {"n": 1}}, headers=test_key)
     assert (answer.json()["test"], answer.json()["simulated"]) == (True, True)
+
+
+def test_a_key_makes_no_stronger_one(stack: Stack, keys: Keys) -> None:
+    def made(key: str, **wanted: object) -> httpx.Response:
+        return nobody(stack).post("/v1/api-keys", json={"name": "child", **wanted}, headers=bearer(key))
+
+    admin, test = keys.mint("keys:admin", "jobs:read").text, keys.mint(mode="test").text
+    assert made(admin).json()["scopes"] == ["jobs:read", "keys:admin"]
+    problem(made(admin, scopes=["jobs:write"]), "input_invalid", "/scopes")
+    problem(made(test, mode="live"), "input_invalid", "/mode")
+    assert made(test, mode="test").status_code == 201
