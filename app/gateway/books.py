@@ -9,7 +9,8 @@ from app.domain import ids
 from app.domain.budget import Cap, Counter, counter_of
 from app.domain.clock import Clock
 from app.gateway.reservation import lost_call, told
-from app.gateway.till import Till
+from app.gateway.till import Till, TillAway
+from app.store.database import StoreAway
 from app.store.ledger import FoundCall, Ledger
 from app.telemetry.logs import log
 
@@ -41,7 +42,14 @@ class Books:
         answer = await self._till.ask({"act": "expired", "limit": _PORTION})
         words, count = iter(answer[1:]), 0
         for call_id, amount, about in zip(words, words, words, strict=True):
-            lost = await self._ledger.lose(lost_call(about, int(amount)))
+            try:
+                lost = await self._ledger.lose(lost_call(about, int(amount)))
+            except (StoreAway, TillAway):
+                raise
+            except Exception as error:
+                # One that nobody can read must not stop the others.
+                _log.error("lost call unread", error=type(error).__name__)
+                lost = False
             # Where the ledger has the call itself, only the word of it was lost on its way to Redis.
             end = {"act": "book", "id": call_id, "cost": int(amount)} if lost else {"act": "drop", "id": call_id}
             await self._till.ask(end)

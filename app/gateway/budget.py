@@ -6,6 +6,7 @@ lies in Redis, and whoever finds it missing reads the ledger again. While Redis 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -83,7 +84,10 @@ class Budgets:
         if caps:
             try:
                 await self._set_aside(made)
-            except BaseException:
+            except BaseException as error:
+                if isinstance(error, asyncio.CancelledError):
+                    # It may have been granted in the same tick.
+                    self._take_back(made)
                 if made.purse is not None:
                     made.purse.release(made.nanos)
                 raise
@@ -95,8 +99,12 @@ class Budgets:
         if held.purse is not None:
             held.purse.release(held.nanos)
         if self._unbooked.pop(held.call_id, None) is not None:
-            self._alone.release(held)
-            self._till.tell({"act": "release", "id": str(held.call_id), "counters": held.counters})
+            self._take_back(held)
+
+    def _take_back(self, held: Reservation) -> None:
+        """What is set aside for it, if anything is."""
+        self._alone.release(held)
+        self._till.tell({"act": "release", "id": str(held.call_id), "counters": held.counters})
 
     def settle(self, held: Reservation, cost_nanos: int) -> None:
         """The call has ended, and its run knows what it cost. Never waits, never fails."""

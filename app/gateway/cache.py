@@ -248,5 +248,8 @@ def _for_all(error: Exception) -> Exception | None:
     if isinstance(error, MustWait):
         return MustWait(error.reason, error.until) if error.reason != Reason.BUDGET else None
     if isinstance(error, TransientError | InputError) and not isinstance(error, RateLimited):
-        return copy.copy(error)
+        try:
+            return copy.copy(error)
+        except Exception:  # an author's own kind, made from other words
+            return None
     return None

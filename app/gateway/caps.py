@@ -71,6 +71,7 @@ class Caps:
             self._reading = asyncio.get_running_loop().create_task(self._read())
         if self._read_at is None:
             await asyncio.wait({self._reading})
+            self._reading.result()
 
     async def _read(self) -> None:
         names = [name.removeprefix("project/") for name in self._limits if name.startswith("project/")]
@@ -78,6 +79,8 @@ class Caps:
             self._granted = await self._allowances.granted(names)
         except StoreAway as error:
             log("gateway").warning("budgets unread", error=str(error))
+            if self._read_at is None:
+                raise
         self._read_at = self._clock.monotonic()
 
 

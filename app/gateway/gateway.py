@@ -14,6 +14,7 @@ from app.domain.job import Reason
 from app.gateway.account import CANCELED, REFUSED, Account
 from app.gateway.booking import Ended, Sent, call_record, call_span, input_tokens, request_bytes, wait_span
 from app.gateway.descent import Descent
+from app.gateway.desk import ROUND_TRIP_S
 from app.gateway.funds import Funds
 from app.gateway.hearing import Hearing
 from app.gateway.lengths import Lengths
@@ -137,7 +138,7 @@ class Gateway:
         """The money for one call, and the id under which it is held."""
         if self._funds is None:
             return Reservation(ids.uuid7())
-        ttl_s = asking.timeout_s + LEASE_MARGIN_S + self._limits.max_slot_wait_s
+        ttl_s = asking.timeout_s + LEASE_MARGIN_S + 2 * (self._limits.max_slot_wait_s + ROUND_TRIP_S)
         return await self._funds.set_aside(asking.request, target, stored, ttl_s)
 
     async def _admit(self, target: Target, asking: _Asking, stored: bytes, rest_s: float) -> Permit:

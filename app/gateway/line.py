@@ -38,6 +38,7 @@ _SPREAD = 0.05
 # A job that gave up its place in a full line comes again after about this long.
 _FULL_PARK_S = (2.0, 5.0)
 _BREAKER = "breaker"
+_PACED = "paced"
 # `probe = true` in a mark, as cmsgpack writes it: the one thing of a mark that concerns its holder.
 _PROBE = b"\xa5probe\xc3"
 # Who is turned away by a breaker comes back so many a second after the next probe, so that a crowd does not come to it.
@@ -161,6 +162,8 @@ class Line:
         """What was heard within the last second need not be asked again."""
         now_s = self._clock.monotonic()
         left_s = self._until_s - now_s
+        if wanted.urgent and self._reason == _PACED:
+            return  # that wait may be a bulk call's: it leaves room for an urgent one
         if left_s > self._patience_s(wanted) and now_s - self._asked_s < _BEAT_S:
             raise self._must_wait(left_s)
 
@@ -259,6 +262,7 @@ class Line:
     def _turn_apart(self) -> None:
         """Without Redis: keep to our part of what was known."""
         if self._apart is None:
+            self._reason, self._turned_away = "", 0
             self._apart = Apart(self.pool, self._snapshot, self._clock, self._unnamed_wait_s)
         wait_s: float | None = None
         waiting = self._waiters.in_order()

@@ -83,9 +83,12 @@ local function settle()
   end
 end
 
+-- Whoever was granted a lease in an answer that got lost, and waits no more, gives it back with his place.
 local function leave()
   for _ = 1, tonumber(next_argument()) do
-    line.leave(tonumber(next_argument()), next_argument(), next_argument())
+    local lane, tenant, member = tonumber(next_argument()), next_argument(), next_argument()
+    line.leave(lane, tenant, member)
+    flying = flying - redis.call('ZREM', LEASES, string.match(member, '^[^|]+'))
   end
 end
 

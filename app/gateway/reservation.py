@@ -43,7 +43,8 @@ class Reservation:
         """What the ledger has to know should nothing more be heard of the call."""
         if self.lost is None:
             return "{}"
-        plain = {name: getattr(self.lost, name) for name in LostCall.__slots__}
+        # Redis holds nothing that an author may have made of the content, as a step's key.
+        plain = {name: getattr(self.lost, name) for name in LostCall.__slots__ if name != "step_key"}
         # The database driver's own kind of UUID is none to orjson.
         return orjson.dumps(plain, default=str).decode()
 
@@ -64,4 +65,5 @@ def lost_call(about: str, nanos: int) -> LostCall:
     """The call that `Reservation.about` tells of; `nanos` are what is set aside for it by now."""
     plain = orjson.loads(about)
     read = {name: UUID(plain[name]) if plain[name] is not None else None for name in _IDS}
-    return LostCall(**{**plain, **read, "reserved_nanos": nanos})
+    known = {name: value for name, value in plain.items() if name in LostCall.__slots__}
+    return LostCall(**{"step_key": "", **known, **read, "reserved_nanos": nanos})

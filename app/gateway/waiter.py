@@ -120,9 +120,8 @@ class Waiters:
             self._leaving.pop(waiter.lease.id, None)
 
     def tell_again(self) -> None:
-        """Redis has lost all of them, or may have."""
+        """Redis has lost all of them, or may have; those who left are told too: it may have granted them meanwhile."""
         self._joining = dict(self._waiting)
-        self._leaving.clear()
 
     def in_order(self) -> list[Waiter]:
         """By lane, then by arrival: the order of a process alone."""

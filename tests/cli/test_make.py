@@ -80,10 +80,10 @@ def test_the_lock_names_hashes_and_no_host() -> None:
 def test_ci_runs_both_and_fails_with_either(tmp_path: Path, test: int, lint: int, code: int) -> None:
     (tmp_path / ".ci").mkdir()
     shutil.copy(ROOT / ".ci" / "run", tmp_path / ".ci")
-    rules = f"test:\n\t@echo tested; exit {test}\nlint:\n\t@echo linted; exit {lint}\n"
+    rules = f"test:\n\t@echo tested; exit {test}\nlint:\n\t@echo linted; exit {lint}\nfaults:\n\t@echo tried\n"
     (tmp_path / "Makefile").write_text(rules)
     done = subprocess.run(
         ["bash", ".ci/run"], cwd=tmp_path, env=plain_environment(), capture_output=True, text=True, timeout=30
     )
     again = ["once more, alone: what failed", "tested"] if test else []
-    assert (done.returncode, done.stdout.splitlines()) == (code, ["tested", *again, "linted"])
+    assert (done.returncode, done.stdout.splitlines()) == (code, ["tested", *again, "linted", "tried"])

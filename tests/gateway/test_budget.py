@@ -179,6 +179,20 @@ async def test_what_is_not_called_is_given_back(new_process: NewProcess) -> None
     assert await process.spent() == [10]
 
 
+async def test_who_is_canceled_at_any_moment_leaves_nothing_behind(new_process: NewProcess) -> None:
+    process = new_process(project=usd(100), wait_s=0)
+    await process.call(1, 1)
+    for _ in range(200):
+        asker = asyncio.create_task(process.reserve(60))
+        await asyncio.sleep(ids.jitter(0, 0.002))
+        asker.cancel()
+        (outcome,) = await asyncio.gather(asker, return_exceptions=True)
+        if isinstance(outcome, Reservation):
+            process.budgets.release(outcome)
+    await process.call(99, 10)
+    assert await process.spent() == [11]
+
+
 async def test_redis_flushed_in_mid_run(new_process: NewProcess, redis: Redis, prefix: str) -> None:
     """Counters are read from the ledger again, and calls in flight are counted once when they end."""
     process, other = new_process(project=usd(1000), key=usd(5000)), new_process(project=usd(1000), key=usd(5000))
@@ -196,6 +210,7 @@ async def test_redis_flushed_in_mid_run(new_process: NewProcess, redis: Redis, p
     assert await process.spent() == [360, 360]
     assert await process.books.compare() == []
     await process.call(100, 60)
+    await until(lambda: not process.till._pending and process.till._pump is None)
     assert await other.spent() == [420, 420]
 
 

@@ -120,7 +120,7 @@ def test_nul_bytes_travel(provider: ProviderProcess) -> None:
 
 
 def test_an_unknown_address_is_404(provider: ProviderProcess) -> None:
-    for response in (provider.http.get("/v1/chat/completions"), provider.http.post("/v1/embeddings", json={})):
+    for response in (provider.http.get("/v1/chat/completions"), provider.http.post("/v1/audio/speech", json={})):
         assert response.status_code == 404
         assert _error(response)["code"] == "unknown_url"
 
