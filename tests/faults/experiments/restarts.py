@@ -58,13 +58,17 @@ def uncharged(trial: Trial) -> None:
 
 
 def rolling(drain_s: float, trial: Trial) -> None:
-    """Ten, below `laneway up`: each API and worker in turn, while jobs run for longer than the drain."""
+    """Ten, below `laneway up`: each API and worker in turn, while jobs run for longer than the drain.
+
+    As many jobs are sent as half of the slots can do: what is left over at the end is waited for.
+    """
+    step_s = max(0.5, drain_s / 2)
     scene, took = trial.scene, list[float]()
     scene.crew.end_api()
     scene.crew.end_workers()
     with up(scene.stack, "--api", "2", "--workers", "2", LANEWAY_DRAIN_S=f"{drain_s:g}") as parent:
         load = scene.load(
-            Shape(rate=20, step_s=max(0.5, drain_s / 2), waiting=0.2, seed=trial.seed), parent.note["url"]
+            Shape(rate=min(20.0, 25 / step_s), step_s=step_s, waiting=0.2, seed=trial.seed), parent.note["url"]
         )
         time.sleep(1.5)
         for n in range(RESTARTS):
