@@ -10,7 +10,8 @@ import typer
 
 from app.bell.redis import open_redis
 from app.cli.start import refuse, settings_or_exit
-from app.gateway.breaker import BreakerAway, Breakers, Dependency
+from app.gateway.breaker import Breakers, Dependency
+from app.gateway.reach import RedisAway
 from app.settings import Settings
 from app.store.database import StoreAway, open_database
 from app.store.keys import DEFAULT_PROJECT, Keys
@@ -37,7 +38,7 @@ def breaker(
     except StoreAway as error:
         typer.echo(f"The database is away: {error}", err=True)
         raise typer.Exit(1) from None
-    except BreakerAway:
+    except RedisAway:
         typer.echo("Redis is away.", err=True)
         raise typer.Exit(1) from None
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from app.domain import ids
 from app.domain.budget import Cap, Counter, counter_of
 from app.domain.clock import Clock
+from app.gateway.reach import RedisAway
 from app.gateway.reservation import lost_call, told
-from app.gateway.till import Till, TillAway
+from app.gateway.till import Till
 from app.store.database import StoreAway
 from app.store.ledger import FoundCall, Ledger
 from app.telemetry.logs import log
@@ -30,7 +31,7 @@ class Drift:
 
 
 class Books:
-    """Kept by one process at a time. Every method raises TillAway and StoreAway."""
+    """Kept by one process at a time. Every method raises RedisAway and StoreAway."""
 
     def __init__(self, till: Till, ledger: Ledger, clock: Clock) -> None:
         self._till = till
@@ -44,7 +45,7 @@ class Books:
         for call_id, amount, about in zip(words, words, words, strict=True):
             try:
                 lost = await self._ledger.lose(lost_call(about, int(amount)))
-            except (StoreAway, TillAway):
+            except (StoreAway, RedisAway):
                 raise
             except Exception as error:
                 # One that nobody can read must not stop the others.

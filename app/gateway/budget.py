@@ -1,7 +1,7 @@
 """Budgets: money is set aside before a call and settled after it, so that no number of callers can overspend.
 
 The rules are those of `budget.lua`. A counter is what the ledger says of a period, and what calls in flight hold; it
-lies in Redis, and whoever finds it missing reads the ledger again. While Redis is away, `alone` decides.
+lies in Redis, and whoever finds it missing reads the ledger again. While Redis is away, `budget_away` decides.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from app.domain.budget import Cap, Counter, Spender
 from app.domain.clock import Clock
 from app.domain.errors import MustWait
 from app.domain.job import Reason
-from app.gateway.alone import Alone
+from app.gateway.budget_away import LocalBudgets
 from app.gateway.caps import Caps
+from app.gateway.reach import RedisAway
 from app.gateway.reservation import Reservation, told
-from app.gateway.till import Step, Till, TillAway
+from app.gateway.till import Step, Till
 from app.store.database import StoreAway
 from app.store.ledger import Ledger
 from app.telemetry.logs import log
@@ -58,12 +59,12 @@ class Budgets:
     """Asked around each call, and at each submit. `noted` hears what is spent of a cap, each time that is known."""
 
     def __init__(
-        self, till: Till, caps: Caps, ledger: Ledger, alone: Alone, clock: Clock, max_wait_s: float, noted: Noted
+        self, till: Till, caps: Caps, ledger: Ledger, local: LocalBudgets, clock: Clock, max_wait_s: float, noted: Noted
     ) -> None:
         self._till = till
         self._caps = caps
         self._ledger = ledger
-        self._alone = alone
+        self._local = local
         self._clock = clock
         self.max_wait_s = max_wait_s
         self._noted = noted
@@ -103,7 +104,7 @@ class Budgets:
 
     def _take_back(self, held: Reservation) -> None:
         """What is set aside for it, if anything is."""
-        self._alone.release(held)
+        self._local.release(held)
         self._till.tell({"act": "release", "id": str(held.call_id), "counters": held.counters})
 
     def settle(self, held: Reservation, cost_nanos: int) -> None:
@@ -114,7 +115,7 @@ class Budgets:
         if unbooked is None:
             return
         unbooked.cost_nanos = cost_nanos
-        self._alone.settle(held, cost_nanos)
+        self._local.settle(held, cost_nanos)
         ttl_ms = int(_TRIES * held.ttl_s * 1000)
         step = {"act": "settle", "id": str(held.call_id), "cost": cost_nanos, "ttl_ms": ttl_ms}
         self._till.tell({**step, "about": held.about, "counters": held.counters})
@@ -125,7 +126,7 @@ class Budgets:
             unbooked = self._unbooked.pop(call_id, None)
             if unbooked is not None:
                 held, cost = unbooked.reservation, unbooked.cost_nanos
-                self._alone.book(held, cost)
+                self._local.book(held, cost)
                 step = {"act": "book", "id": str(call_id), "cost": cost, "counters": held.counters}
                 self._till.tell(step, partial(self._heard, held.caps))
 
@@ -160,8 +161,8 @@ class Budgets:
                     self._note(caps, answer[1:])
                     return [int(text) for text in answer[1:]]
                 await self._seed(missing[0])
-        except TillAway:
-            return [await self._alone.spent(cap.counter) for cap in caps]
+        except RedisAway:
+            return [await self._local.spent(cap.counter) for cap in caps]
 
     async def _set_aside(self, held: Reservation) -> None:
         began = self._clock.monotonic()
@@ -179,7 +180,7 @@ class Budgets:
             if self._clock.monotonic() - began >= patience_s:
                 raise MustWait(Reason.BUDGET, self._clock.now() + timedelta(seconds=_FULL_S))
             if verdict == "unseeded":
-                with suppress(TillAway, StoreAway):
+                with suppress(RedisAway, StoreAway):
                     await self._seed(cap)
             else:
                 await self._clock.sleep(ids.jitter(*_LOOK_S))
@@ -188,9 +189,9 @@ class Budgets:
         step: Step = {"act": "reserve", "id": str(held.call_id), "amount": held.nanos, "about": held.about}
         try:
             answer = await self._till.ask({**step, "ttl_ms": int(held.ttl_s * 1000), "counters": held.counters})
-        except TillAway:
+        except RedisAway:
             self._till.doubt(held.counters)
-            return await self._alone.judge(held)
+            return await self._local.judge(held)
         if answer[0] == "granted":
             self._note(held.caps, answer[1:])
             return answer[0], held.caps[0]

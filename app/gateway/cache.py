@@ -16,10 +16,9 @@ from app.domain.clock import Clock
 from app.domain.errors import InputError, MustWait, RateLimited, TransientError
 from app.domain.job import Reason
 from app.gateway.cache_seal import Seal
-from app.gateway.cache_shelf import LEAD_S, PREFIX, Busy, CacheAway, Claim, Found, Kept, Shelf, Yours
+from app.gateway.cache_shelf import LEAD_S, PREFIX, Busy, Claim, Found, Kept, Shelf, Yours
+from app.gateway.reach import RedisAway
 from app.settings import CacheSettings
-
-__all__ = ["CacheAway", "Entry", "ExactCache", "Keeping", "Key", "Place"]
 
 # Between two looks for what another process makes.
 _LOOK_S = (0.02, 0.2)
@@ -132,7 +131,7 @@ class ExactCache:
             return []
         try:
             answers = await self._shelf.look([self._seal.name(key.digest) for key in keys], stale=stale)
-        except CacheAway:
+        except RedisAway:
             return [None] * len(keys)
         return [self._entry(key, answer) for key, answer in zip(keys, answers, strict=True)]
 
@@ -164,7 +163,7 @@ class ExactCache:
             del self._flights[key.digest]
             flight.tell(None)
             if self._leads.pop(name, None):
-                with suppress(CacheAway):
+                with suppress(RedisAway):
                     await self._shelf.end(name, token)
 
     async def over(self, key: Key, keeping: Keeping) -> Place:
@@ -172,7 +171,7 @@ class ExactCache:
         place = Place(self, key, keeping, None)
         # Nobody asks by this name: the claim does no more than read the tags' stamps.
         unknown = Claim(ids.secret_base62(16), "over", self._tags(key, keeping), self._ttl_s(keeping))
-        with suppress(CacheAway):
+        with suppress(RedisAway):
             answer = await self._shelf.claim(unknown)
             if isinstance(answer, Yours):
                 place.claimed(answer.stamps)
@@ -188,11 +187,11 @@ class ExactCache:
         ]
         try:
             return await self._shelf.put(kept)
-        except CacheAway:
+        except RedisAway:
             return True
 
     async def invalidate(self, project_id: UUID, tags: Sequence[str]) -> None:
-        """Drop all that was kept under these tags of the project, however much, in one step. Raises CacheAway."""
+        """Drop all that was kept under these tags of the project, however much, in one step. Raises RedisAway."""
         await self._shelf.drop([self._seal.tag(project_id, tag) for tag in tags])
 
     async def close(self) -> None:
@@ -200,6 +199,7 @@ class ExactCache:
         if self._prolonging is not None:
             self._prolonging.cancel()
             await asyncio.gather(self._prolonging, return_exceptions=True)
+        await self._shelf.close()
 
     async def _place(self, place: Place, key: Key, claim: Claim, until: float) -> None:
         """Find the entry, wait for it while another process makes it, or claim it."""
@@ -207,7 +207,7 @@ class ExactCache:
         while True:
             try:
                 answer = await self._shelf.claim(claim)
-            except CacheAway:
+            except RedisAway:
                 return
             if isinstance(answer, Found) and (entry := self._entry(key, answer)) is not None:
                 place.found(entry)
@@ -239,7 +239,7 @@ class ExactCache:
     async def _prolong(self) -> None:
         while self._leads:
             await self._clock.sleep(LEAD_S / 3)
-            with suppress(CacheAway):
+            with suppress(RedisAway):
                 await self._shelf.prolong(list(self._leads.items()))
 
 

@@ -1,33 +1,26 @@
-"""The shared side of the limiter: one script for each turn of a pool's line, with a switch for when Redis is away."""
+"""The shared side of the limiter: one script for each turn of a pool's line."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from app.domain import ids
 from app.domain.clock import Clock
 from app.gateway.holding import Ended
 from app.gateway.pool import Lease, Pool
-from app.gateway.scripts import TURN, names_key, rings
+from app.gateway.pool_scripts import TURN, names_key, pool_keys, rings
+from app.gateway.reach import Reach, RedisAway
 from app.gateway.waiter import Waiter
-from app.telemetry.logs import log
 
-# Bounds each round trip whatever the Redis client's own timeouts and retries are.
-ROUND_TRIP_S = 2.0
 # Most grants of one turn; what is left goes out in the next one, at once.
 MOST_GRANTS = 128
-_PROBE_S = (0.1, 2.0)
 # Below it the way to Redis decides, not the wait.
 _LONG_S = 1.0
-_FAILURES = (RedisError, OSError, TimeoutError)
-_log = log("gateway")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +41,7 @@ class Verdict:
     """`grants` are leases of this process and their marks. The next ones may come in `wait_s` (None: after a settle).
 
     `unknown`: nothing was taken in, the whole must be told. `keeper`: this process is the one to come then.
+    `sent_away`: waiters for whom the line is too long, and how many seconds it is.
     """
 
     unknown: bool
@@ -55,21 +49,24 @@ class Verdict:
     reason: str = ""
     keeper: bool = False
     snapshot: bytes = b""
+    sent_away: Sequence[tuple[str, float]] = ()
     grants: Sequence[tuple[str, bytes]] = ()
 
 
 class Desk:
-    """Asks Redis; after the first failure it is `away` until a probe has written to Redis again."""
+    """Asks Redis, unless it is `away`; `on_return` is called when it is back."""
 
-    def __init__(self, redis: Redis, clock: Clock, prefix: str) -> None:
-        self._redis = redis
-        self._clock = clock
+    def __init__(self, redis: Redis, clock: Clock, prefix: str, on_return: Callable[[], None]) -> None:
+        self._reach = Reach(redis, clock, "limiter", prefix)
+        self._reach.on_return = on_return
         self._prefix = prefix
-        self._probe: asyncio.Task[None] | None = None
         self._number = 0
         self.process = ids.secret_base62(10)
-        self.away = False
-        self.on_return: Callable[[], None] = lambda: None
+
+    @property
+    def away(self) -> bool:
+        """Whether Redis is away."""
+        return self._reach.away
 
     def lease_id(self) -> str:
         """A new one of this process."""
@@ -77,21 +74,24 @@ class Desk:
         return f"{self.process}:{self._number}"
 
     async def exchange(self, ask: Ask, now_s: float) -> Verdict | None:
-        """The verdict of Redis; None when Redis failed, and then nobody knows whether it took the ask."""
+        """The verdict of Redis; None when it went away, and then nobody knows whether it took the ask.
+
+        Raises SystemFault.
+        """
+
+        async def turn(redis: Redis) -> Verdict:
+            if ask.whole:
+                await redis.sadd(names_key(self._prefix), ask.pool.name)  # type: ignore[misc]
+            return _verdict(await TURN.run(redis, pool_keys(self._prefix, ask.pool.name), self._arguments(ask, now_s)))
+
         try:
-            async with asyncio.timeout(ROUND_TRIP_S):
-                if ask.whole:
-                    await self._redis.sadd(names_key(self._prefix), ask.pool.name)  # type: ignore[misc]
-                return _verdict(await TURN.run(self._redis, self._prefix, ask.pool.name, self._arguments(ask, now_s)))
-        except _FAILURES as error:
-            self._leave(error)
+            return await self._reach.ask(turn)
+        except RedisAway:
             return None
 
     async def close(self) -> None:
-        """Stop probing."""
-        if self._probe is not None:
-            self._probe.cancel()
-            await asyncio.gather(self._probe, return_exceptions=True)
+        """Look no more whether Redis is back."""
+        await self._reach.close()
 
     def _arguments(self, ask: Ask, now_s: float) -> list[str | int | bytes]:
         held = [part for lease in ask.held for part in (lease.id, lease.expires_ms)]
@@ -102,28 +102,6 @@ class Desk:
             self.process, ask.whole, int(ask.beat), limits_of(ask.pool), MOST_GRANTS, rings(self._prefix),
             len(ask.held), *held, len(ask.ended), *ended, len(ask.left), *left, len(ask.joined), *joined,
         ]  # fmt: skip
-
-    def _leave(self, error: BaseException) -> None:
-        if self.away:
-            return
-        self.away = True
-        _log.warning("limiter_local", what="redis", error=type(error).__name__, detail=str(error)[:200])
-        self._probe = asyncio.create_task(self._come_back())
-
-    async def _come_back(self) -> None:
-        """Probe with a write, so that a Redis that is read-only or out of memory still counts as away."""
-        wait_s, longest_s = _PROBE_S
-        while self.away:
-            await self._clock.sleep(ids.jitter(wait_s / 2, wait_s))
-            wait_s = min(longest_s, wait_s * 2)
-            try:
-                async with asyncio.timeout(ROUND_TRIP_S):
-                    await self._redis.set(f"{self._prefix}probe", "1", px=1000)
-            except _FAILURES:
-                continue
-            self.away = False
-        _log.info("limiter_shared", what="redis")
-        self.on_return()
 
 
 def limits_of(pool: Pool) -> bytes:
@@ -137,20 +115,23 @@ def limits_of(pool: Pool) -> bytes:
     return orjson.dumps({name: value for name, value in found.items() if value is not None})
 
 
-def _arrival(waiter: Waiter, now_s: float) -> tuple[int, str, str, str, int, int]:
+def _arrival(waiter: Waiter, now_s: float) -> tuple[int | str, ...]:
     """Who has waited for long keeps the place; of the others, who is told of first came first."""
     waited_s = now_s - waiter.since_s
     waited_ms = int(waited_s * 1000) if waited_s >= _LONG_S else 0
-    return *waiter.place, waiter.lease.id, waiter.wanted.rank, waited_ms
+    wanted = waiter.wanted
+    patience_ms = int(wanted.max_wait_s * 1000)
+    return *waiter.place, waiter.lease.id, wanted.rank, waited_ms, patience_ms, int(wanted.again)
 
 
 def _verdict(answer: list[Any]) -> Verdict:
-    unknown, wait_ms, reason, keeper, snapshot, *granted = answer
+    unknown, wait_ms, reason, keeper, snapshot, sent_away, *granted = answer
     return Verdict(
         unknown=bool(unknown),
         wait_s=None if wait_ms < 0 else wait_ms / 1000,
         reason=reason.decode(),
         keeper=bool(keeper),
         snapshot=snapshot,
+        sent_away=[(lease_id.decode(), ms / 1000) for lease_id, ms in zip(sent_away[::2], sent_away[1::2], strict=True)],
         grants=[(lease_id.decode(), mark) for lease_id, mark in zip(granted[::2], granted[1::2], strict=True)],
     )

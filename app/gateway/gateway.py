@@ -14,7 +14,6 @@ from app.domain.job import Reason
 from app.gateway.account import CANCELED, REFUSED, Account
 from app.gateway.booking import Ended, Sent, call_record, call_span, input_tokens, request_bytes, wait_span
 from app.gateway.descent import Descent
-from app.gateway.desk import ROUND_TRIP_S
 from app.gateway.funds import Funds
 from app.gateway.hearing import Hearing
 from app.gateway.lengths import Lengths
@@ -22,6 +21,7 @@ from app.gateway.lesson import after_answer, after_error
 from app.gateway.limiter import Limiter
 from app.gateway.pool import CallResult, Permit
 from app.gateway.prices import Prices
+from app.gateway.reach import ROUND_TRIP_S
 from app.gateway.request import ModelAnswer, ModelRequest
 from app.gateway.reservation import Reservation
 from app.gateway.routes import Routes, Target

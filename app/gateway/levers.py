@@ -7,16 +7,9 @@ from typing import Any
 
 import orjson
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
-from app.domain.errors import LanewayError
-from app.gateway.scripts import LOOK, PREFIX, STEER, names_key, rings
-
-_AWAY = (RedisError, OSError, TimeoutError)
-
-
-class PoolsAway(LanewayError):
-    """Redis can't be reached: nobody knows of the pools, and none was changed."""
+from app.gateway.pool_scripts import LOOK, PREFIX, STEER, names_key, pool_keys, rings
+from app.gateway.reach import bounded
 
 
 class Levers:
@@ -27,27 +20,19 @@ class Levers:
         self._prefix = prefix
 
     async def names(self) -> list[str]:
-        """Every pool that was ever used here. Raises PoolsAway."""
-        try:
-            return sorted(name.decode() for name in await self._redis.smembers(names_key(self._prefix)))  # type: ignore[misc]
-        except _AWAY as error:
-            raise PoolsAway(type(error).__name__) from error
+        """Every pool that was ever used here. Raises RedisAway."""
+        names: set[bytes] = await bounded(self._redis.smembers(names_key(self._prefix)))  # type: ignore[arg-type]
+        return sorted(name.decode() for name in names)
 
     async def look(self, name: str) -> dict[str, Any] | None:
-        """What the rate controller knows of the pool; None where nobody has used it. Raises PoolsAway."""
-        try:
-            found = await LOOK.run(self._redis, self._prefix, name, [])
-        except _AWAY as error:
-            raise PoolsAway(type(error).__name__) from error
+        """What the rate controller knows of the pool; None where nobody has used it. Raises RedisAway."""
+        found = await bounded(LOOK.run(self._redis, pool_keys(self._prefix, name), []))
         look: dict[str, Any] | None = orjson.loads(found) if found else None
         return look
 
     async def steer(self, name: str, act: str, value: float | str | Mapping[str, int] | None = None) -> None:
         """Move a lever: `pause` (for seconds, or until resumed), `resume`, `drain`, `announce` (limits), `breaker`
-        (open, closed, auto). Raises PoolsAway.
+        (open, closed, auto). Raises RedisAway.
         """
         told = b"" if value is None else orjson.dumps(value)
-        try:
-            await STEER.run(self._redis, self._prefix, name, [act, told, rings(self._prefix)])
-        except _AWAY as error:
-            raise PoolsAway(type(error).__name__) from error
+        await bounded(STEER.run(self._redis, pool_keys(self._prefix, name), [act, told, rings(self._prefix)]))

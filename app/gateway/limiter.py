@@ -7,11 +7,12 @@ import asyncio
 from redis.asyncio import Redis
 
 from app.domain.clock import SYSTEM_CLOCK, Clock
-from app.gateway.desk import ROUND_TRIP_S, Desk
+from app.gateway.desk import Desk
 from app.gateway.line import Line
 from app.gateway.mail import Mail
 from app.gateway.pool import CallResult, Permit, Pool
-from app.gateway.scripts import PREFIX, rings
+from app.gateway.pool_scripts import PREFIX, rings
+from app.gateway.reach import ROUND_TRIP_S
 from app.gateway.waiter import Wanted
 
 
@@ -26,8 +27,7 @@ class Limiter:
         """`unnamed_wait_s`: the rest after a 429 that names no time, while Redis is away."""
         self._clock = clock
         self._unnamed_wait_s = unnamed_wait_s
-        self._desk = Desk(redis, clock, prefix)
-        self._desk.on_return = self._come_back
+        self._desk = Desk(redis, clock, prefix, self._come_back)
         self._mail = Mail(redis, rings(prefix) + self._desk.process, self._on_grant)
         self._lines: dict[str, Line] = {}
 

@@ -13,10 +13,10 @@ from app.domain.clock import Clock
 from app.domain.errors import MustWait, SystemFault
 from app.domain.job import Reason
 from app.gateway.agenda import Agenda
-from app.gateway.apart import Apart
 from app.gateway.desk import Ask, Desk, Verdict
 from app.gateway.holding import Holding
 from app.gateway.pool import CallResult, Permit, Pool
+from app.gateway.pool_away import LocalPool
 from app.gateway.waiter import Waiter, Waiters, Wanted
 
 # How many come, leave or end in one round trip.
@@ -31,8 +31,8 @@ _LINGER_S = 0.030
 _GAP_S = 0.005
 # Who is not the one to come for the next grant comes so much later, in case that one does not.
 _LATE_S = (0.25, 0.35)
-# Apart, the head of the line asks again after at most this long.
-_APART_S = 0.050
+# While Redis is away, the head of the line asks again after at most this long.
+_AWAY_S = 0.050
 # After a rest not all start in the same millisecond: they spread over this part of it.
 _SPREAD = 0.05
 # A job that gave up its place in a full line comes again after about this long.
@@ -58,7 +58,7 @@ class Line:
         self._waiters = Waiters()
         self._holding = Holding()
         self._agenda = Agenda(clock)
-        self._apart: Apart | None = None
+        self._local: LocalPool | None = None
         self._snapshot = b""
         # Why nothing more was granted by the last turn, and until when that holds (monotonic seconds).
         self._reason, self._until_s = "", 0.0
@@ -97,8 +97,8 @@ class Line:
     def settle(self, permit: Permit, result: CallResult | None) -> None:
         """Give the lease back, with what became of its call; None: nobody knows. Never waits, never fails."""
         self._end(permit.lease.id, result)
-        if result is not None and self._apart is not None:
-            self._apart.learn(result)
+        if result is not None and self._local is not None:
+            self._local.learn(result)
 
     def configure(self, pool: Pool) -> None:
         """The configuration says something else of the pool now."""
@@ -186,6 +186,10 @@ class Line:
             while self._busy():
                 await self._agenda.due()
                 await self._turn()
+        except SystemFault as fault:
+            # The log has it. Whoever comes next tries again, and then all is told anew.
+            self._whole = 2
+            self._send_all_away(fault.detail)
         except BaseException as error:
             self._send_all_away(f"the limiter stopped: {type(error).__name__}")
             raise
@@ -194,9 +198,9 @@ class Line:
 
     async def _turn(self) -> None:
         if self._desk.away:
-            self._turn_apart()
+            self._turn_away()
             return
-        self._apart = None
+        self._local = None
         ask = self._ask()
         verdict = await self._desk.exchange(ask, self._clock.monotonic())
         if verdict is None or verdict.unknown:
@@ -207,6 +211,8 @@ class Line:
         self._holding.told(ask.ended)
         self._waiters.gone(ask.left)
         self._hand_out(verdict.grants)
+        for lease_id, line_s in verdict.sent_away:
+            self._waiters.send_one_away(lease_id, self._must_wait(line_s))
         if self._closed:
             # They were being asked for when the others were sent away.
             self._send_all_away("the limiter is closed")
@@ -259,15 +265,15 @@ class Line:
         elif self._waiters:
             self._agenda.hasten(wait_s + ids.jitter(*_LATE_S))
 
-    def _turn_apart(self) -> None:
+    def _turn_away(self) -> None:
         """Without Redis: keep to our part of what was known."""
-        if self._apart is None:
+        if self._local is None:
             self._reason, self._turned_away = "", 0
-            self._apart = Apart(self.pool, self._snapshot, self._clock, self._unnamed_wait_s)
+            self._local = LocalPool(self.pool, self._snapshot, self._clock, self._unnamed_wait_s)
         wait_s: float | None = None
         waiting = self._waiters.in_order()
         for waiter in waiting:
-            wait_s = self._apart.ask(waiter.wanted, len(self._holding))
+            wait_s = self._local.ask(waiter.wanted, len(self._holding))
             if wait_s != 0:
                 break
             self.take(waiter.lease.id, b"")
@@ -275,7 +281,7 @@ class Line:
         if wait_s:
             self._waiters.send_away(lambda: self._must_wait(wait_s), lambda waiter: wait_s > waiter.wanted.max_wait_s)
         self._waiters.start_patience(waiting, self._give_up)
-        self._agenda.hasten(_APART_S if wait_s is None else min(wait_s, _APART_S))
+        self._agenda.hasten(_AWAY_S if wait_s is None else min(wait_s, _AWAY_S))
 
     def _give_up(self, waiter: Waiter) -> None:
         waiter.send_away(self._must_wait(self._until_s - self._clock.monotonic()))

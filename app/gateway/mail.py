@@ -10,11 +10,10 @@ from collections.abc import Callable
 from contextvars import Context
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
+from app.bell.redis import AWAY
 from app.telemetry.loop import end, keep_running
 
-_AWAY = (RedisError, OSError, TimeoutError)
 _AGAIN_S = 0.2
 
 
@@ -41,7 +40,7 @@ class Mail:
         while True:
             try:
                 await self._read_until_broken()
-            except _AWAY:
+            except AWAY:
                 await asyncio.sleep(_AGAIN_S)
 
     async def _read_until_broken(self) -> None:

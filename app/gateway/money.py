@@ -5,9 +5,9 @@ from __future__ import annotations
 from redis.asyncio import Redis
 
 from app.domain.clock import Clock
-from app.gateway.alone import Alone
 from app.gateway.books import Books
 from app.gateway.budget import Budgets
+from app.gateway.budget_away import LocalBudgets
 from app.gateway.caps import Caps
 from app.gateway.marks import Marks
 from app.gateway.till import Till
@@ -27,7 +27,7 @@ class Money:
         self._caps = Caps(settings.budgets, self.allowances, clock)
         self._marks = Marks(self.allowances)
         self.budgets = Budgets(
-            self._till, self._caps, self.ledger, Alone(self.ledger, clock), clock,
+            self._till, self._caps, self.ledger, LocalBudgets(self.ledger, clock), clock,
             settings.gateway.max_slot_wait_s, self._marks.note,
         )  # fmt: skip
         self.books = Books(self._till, self.ledger, clock)

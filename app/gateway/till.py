@@ -6,42 +6,25 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any
 
 import orjson
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
-from app.domain import ids
 from app.domain.clock import Clock
-from app.telemetry.logs import log
+from app.domain.errors import SystemFault
+from app.gateway.reach import ROUND_TRIP_S, Reach, RedisAway
+from app.gateway.scripts import script, source
 
 PREFIX = "laneway:{budget}:"
 Step = dict[str, Any]
 Heard = Callable[[list[str]], None]
-# What bounds a round trip, whatever the client's own timeouts are.
-_ROUND_TRIP_S = 2.0
 # Steps of one script, so that no other client of Redis waits for long.
 _MOST = 200
 # What is told while Redis is away is kept for its return; beyond it, expiry puts things right.
 _KEPT = 10_000
-_PROBE_S = (0.1, 2.0)
-_FAILURES = (RedisError, OSError, TimeoutError)
-_log = log("gateway")
-
-
-def source() -> str:
-    """The script: the rules, and what keeps their counters in Redis."""
-    rules, shell = (files("app.gateway").joinpath(name).read_text(encoding="utf-8") for name in _PARTS)
-    return f"local budget = (function()\n{rules}\nend)()\n{shell}"
-
-
-_PARTS = ("budget.lua", "till.lua")
-
-
-class TillAway(Exception):
-    """Redis cannot be asked; whether it took what was sent is not known."""
+# The rules, and what keeps their counters in Redis.
+_SCRIPT = script(f"local budget = (function()\n{source('budget.lua')}\nend)()\n{source('till.lua')}")
 
 
 @dataclass(slots=True)
@@ -52,27 +35,30 @@ class _Sending:
 
 
 class Till:
-    """Sends steps of `till.lua`. After the first failure it is `away` until a probe has written to Redis again.
+    """Sends steps of `till.lua`.
 
-    Then every counter that was touched meanwhile is forgotten, so that the next call has the ledger read.
+    When Redis comes back, every counter that was touched meanwhile is forgotten, so that the next call has the ledger
+    read.
     """
 
     def __init__(self, redis: Redis, clock: Clock, prefix: str = PREFIX) -> None:
-        self._script = redis.register_script(source())
-        self._redis = redis
-        self._clock = clock
+        self._reach = Reach(redis, clock, "budgets", prefix)
+        self._reach.on_return = self._catch_up
         self._prefix = prefix
         self._pending: list[_Sending] = []
         self._kept: deque[Step] = deque(maxlen=_KEPT)
         self._doubtful: dict[str, Step] = {}
         self._pump: asyncio.Task[None] | None = None
-        self._probe: asyncio.Task[None] | None = None
-        self.away = False
+
+    @property
+    def away(self) -> bool:
+        """Whether Redis is away."""
+        return self._reach.away
 
     async def ask(self, step: Step) -> list[str]:
-        """The script's answer to one step. Raises TillAway."""
+        """The script's answer to one step. Raises RedisAway, SystemFault."""
         if self.away:
-            raise TillAway
+            raise RedisAway("budgets")
         answer: asyncio.Future[list[str]] = asyncio.get_running_loop().create_future()
         self._send(_Sending(step, answer, None))
         return await answer
@@ -91,10 +77,8 @@ class Till:
     async def close(self) -> None:
         """Send what is pending; bounded, and quiet when Redis is away."""
         if self._pump is not None:
-            await asyncio.wait({self._pump}, timeout=2 * _ROUND_TRIP_S)
-        if self._probe is not None:
-            self._probe.cancel()
-            await asyncio.gather(self._probe, return_exceptions=True)
+            await asyncio.wait({self._pump}, timeout=2 * ROUND_TRIP_S)
+        await self._reach.close()
 
     def _send(self, sending: _Sending) -> None:
         self._pending.append(sending)
@@ -113,10 +97,12 @@ class Till:
     async def _exchange(self, batch: list[_Sending]) -> None:
         try:
             answers = await self._call([one.step for one in batch])
-        except _FAILURES as error:
-            self._leave(error)
+        except RedisAway:
             self._failed([*batch, *self._pending])
             self._pending = []
+            return
+        except SystemFault as fault:
+            self._refused(batch, fault)
             return
         for one, answer in zip(batch, answers, strict=True):
             if one.answer is not None and not one.answer.done():
@@ -128,8 +114,8 @@ class Till:
                 one.heard(answer)
 
     async def _call(self, steps: list[Step]) -> list[list[str]]:
-        async with asyncio.timeout(_ROUND_TRIP_S):
-            found = await self._script(keys=[self._prefix], args=[orjson.dumps(steps)])
+        told = [orjson.dumps(steps)]
+        found = await self._reach.ask(lambda redis: _SCRIPT.run(redis, [self._prefix], told))
         return [[_text(word) for word in answer] for answer in found]
 
     def _failed(self, batch: list[_Sending]) -> None:
@@ -142,29 +128,17 @@ class Till:
             if one.step["act"] == "reserve":
                 self._kept.append({"act": "release", "id": one.step["id"]})
             if not one.answer.done():
-                one.answer.set_exception(TillAway())
+                one.answer.set_exception(RedisAway("budgets"))
 
-    def _leave(self, error: BaseException) -> None:
-        if self.away:
-            return
-        self.away = True
-        _log.warning("budgets_local", what="redis", error=type(error).__name__)
-        self._probe = asyncio.get_running_loop().create_task(self._come_back())
-
-    async def _come_back(self) -> None:
-        """Probe with a write, so that a Redis that is read-only or out of memory still counts as away."""
-        wait_s, longest_s = _PROBE_S
-        while self.away:
-            await self._clock.sleep(ids.jitter(wait_s / 2, wait_s))
-            wait_s = min(longest_s, wait_s * 2)
-            try:
-                async with asyncio.timeout(_ROUND_TRIP_S):
-                    await self._redis.set(f"{self._prefix}probe", "1", px=1000)
-            except _FAILURES:
+    def _refused(self, batch: list[_Sending], fault: SystemFault) -> None:
+        """The script stumbled over a step of it, after others had their effect. What was told expires."""
+        for one in batch:
+            if one.answer is None:
                 continue
-            self.away = False
-        _log.info("budgets_shared", what="redis")
-        self._catch_up()
+            if one.step["act"] == "reserve":
+                self.tell({"act": "release", "id": one.step["id"]})
+            if not one.answer.done():
+                one.answer.set_exception(SystemFault(fault.detail))
 
     def _catch_up(self) -> None:
         counters, self._doubtful = list(self._doubtful.values()), {}

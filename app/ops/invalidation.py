@@ -8,7 +8,8 @@ from uuid import UUID
 
 from app.domain.clock import Clock
 from app.domain.errors import Problem
-from app.gateway.cache import CacheAway, ExactCache
+from app.gateway.cache import ExactCache
+from app.gateway.reach import RedisAway
 from app.store.audits import Act, Audits
 
 _ACTION = "cache.invalidate"
@@ -28,7 +29,7 @@ class Invalidation:
         named = tuple(dict.fromkeys(tags))
         try:
             await self._cache.invalidate(project_id, named)
-        except CacheAway:
+        except RedisAway:
             detail = "The cache is away, and nothing was dropped: send it again."
             raise Problem("reduced_capacity", detail, retry_after_s=_RETRY_S) from None
         await self._audits.write(Act(project_id, key_id, _ACTION, None, 0, tags=named))

@@ -9,7 +9,8 @@ from typing import Any
 from uuid import UUID
 
 from app.domain.errors import Problem
-from app.gateway.levers import Levers, PoolsAway
+from app.gateway.levers import Levers
+from app.gateway.reach import RedisAway
 from app.gateway.routes import Routes
 from app.settings import Settings
 from app.store.audits import Act, Audits
@@ -83,7 +84,7 @@ class Pools:
         try:
             models = await self._models()
             return [PoolLook(name, models[name], await self._levers.look(name)) for name in sorted(models)]
-        except PoolsAway:
+        except RedisAway:
             raise _away() from None
 
     async def brief(self) -> list[PoolLook]:
@@ -104,7 +105,7 @@ class Pools:
                 raise Problem("not_found", "There is no pool with this id: GET /v1/pools lists them.")
             await self._levers.steer(name, act, value)
             look = PoolLook(name, models[name], await self._levers.look(name))
-        except PoolsAway:
+        except RedisAway:
             raise _away() from None
         await self._audits.write(Act(project_id, key_id, f"pools.{act}", None, 0, tags=(name, *_said(value))))
         return look

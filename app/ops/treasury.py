@@ -10,7 +10,7 @@ from app.domain.alert import AlertEvent, AlertKind, Condition
 from app.domain.clock import Clock
 from app.gateway.books import Books, Drift
 from app.gateway.budget import Budgets
-from app.gateway.till import TillAway
+from app.gateway.reach import RedisAway
 from app.ops.alerts import raise_alert
 from app.store.alerts import Alerts
 from app.store.allowances import Allowances
@@ -45,12 +45,12 @@ class Treasury:
             try:
                 if await self._ledger.take_turn(_INTERVAL_S):
                     await self.once()
-            except (StoreAway, TillAway) as error:
+            except (StoreAway, RedisAway) as error:
                 log("treasury").warning("books wait", error=type(error).__name__)
             await self._clock.sleep(_INTERVAL_S)
 
     async def once(self) -> None:
-        """All of it. Raises StoreAway, TillAway."""
+        """All of it. Raises StoreAway, RedisAway."""
         await self._ledger.roll()
         await self._wake()
         await self._books.sweep()

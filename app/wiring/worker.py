@@ -54,7 +54,9 @@ async def open_worker(runtime: Runtime) -> AsyncIterator[WorkerRuntime]:
         limiter = Limiter(runtime.redis, runtime.clock, unnamed_wait_s=wait_s)
         stack.push_async_callback(limiter.close)
         deliver = _deliver(runtime, stack)
-        parts = _parts(runtime, _door(runtime, http, limiter))
+        breakers = Breakers(runtime.redis, runtime.clock)
+        stack.push_async_callback(breakers.close)
+        parts = _parts(runtime, _door(runtime, http, limiter), breakers)
         run = Run(parts)
         strays = Strays(
             runtime.controls, parts.claims, run, runtime.deliveries, deliver, runtime.process_id, runtime.ring,
@@ -90,7 +92,7 @@ def _door(runtime: Runtime, http: httpx.AsyncBaseTransport, limiter: Limiter) ->
     return door
 
 
-def _parts(runtime: Runtime, door: Door) -> RunParts:
+def _parts(runtime: Runtime, door: Door, breakers: Breakers) -> RunParts:
     database, render, metrics, clock = runtime.database, runtime.render, runtime.metrics, runtime.clock
     progress = Progress(runtime.controls, runtime.wake, clock)
     first_mend_s = runtime.settings.queue.mend_schedule_s[0]
@@ -99,7 +101,7 @@ def _parts(runtime: Runtime, door: Door) -> RunParts:
         steps=Steps(database, metrics, runtime.money.budgets.booked),
         children=Children(database, render, metrics=metrics),
         cache=runtime.cache,
-        breakers=Breakers(runtime.redis, clock),
+        breakers=breakers,
         outputs=runtime.outputs,
         settle=Settle(Leaves(database, render), progress, metrics, clock, first_mend_s),
         progress=progress,

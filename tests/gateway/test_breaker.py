@@ -11,7 +11,8 @@ from redis.asyncio import Redis
 
 from app.domain.clock import SYSTEM_CLOCK
 from app.domain.errors import MustWait
-from app.gateway.breaker import BreakerAway, Breakers, Dependency, Ending, Pass
+from app.gateway.breaker import Breakers, Dependency, Ending, Pass
+from app.gateway.reach import RedisAway
 from tests.gateway.conftest import open_redis
 from tests.supervise.embedded import RunningServer
 
@@ -119,8 +120,9 @@ async def test_without_redis_each_process_goes_on_from_what_it_heard(own_valkey:
         assert not await breakers.tell(CRM, given, Ending.OK)
         assert not await fail(breakers, 19)
         assert await fail(breakers, 1)
-        with pytest.raises(BreakerAway):
+        with pytest.raises(RedisAway):
             await breakers.force(CRM, "closed")
+        await breakers.close()
 
 
 async def test_without_redis_ten_refused_connections_open_it(own_valkey: RunningServer, prefix: str) -> None:
@@ -131,3 +133,4 @@ async def test_without_redis_ten_refused_connections_open_it(own_valkey: Running
         assert not await fail(breakers, 1, Ending.OTHER)
         assert not await fail(breakers, 9, Ending.REFUSED)
         assert await fail(breakers, 1, Ending.REFUSED)
+        await breakers.close()

@@ -17,9 +17,9 @@ from app.domain import ids
 from app.domain.budget import Cap, Spender
 from app.domain.clock import SYSTEM_CLOCK, Clock, SystemClock
 from app.domain.errors import MustWait, ProcessingError
-from app.gateway.alone import Alone
 from app.gateway.books import Books
 from app.gateway.budget import Budgets
+from app.gateway.budget_away import LocalBudgets
 from app.gateway.caps import Caps
 from app.gateway.purse import Purse
 from app.gateway.reservation import Reservation
@@ -105,8 +105,8 @@ async def new_process(
             ledger = Ledger(database)
             heard: list[tuple[Cap, int]] = []
             caps = Caps(budgets, Allowances(database), clock)
-            alone = Alone(ledger, SYSTEM_CLOCK)
-            made = Budgets(till, caps, ledger, alone, SYSTEM_CLOCK, wait_s, lambda *heard_of: heard.append(heard_of))
+            local = LocalBudgets(ledger, SYSTEM_CLOCK)
+            made = Budgets(till, caps, ledger, local, SYSTEM_CLOCK, wait_s, lambda *heard_of: heard.append(heard_of))
             return Process(made, Books(till, ledger, SYSTEM_CLOCK), till, heard, database, spender)
 
         yield new
@@ -272,7 +272,7 @@ async def test_a_counter_that_is_wrong_is_corrected(new_process: NewProcess, red
     await process.call(100, 60)
     (name,) = [key for key in await redis.keys(f"{{{prefix}}}:day:*")]
     for wrong, drift in ((1060, 1000), (20, -40)):
-        await process.till._redis.execute_command("HSET", name, "spent", wrong)
+        await redis.hset(name, "spent", str(wrong))  # type: ignore[misc]
         assert [one.nanos for one in await process.books.compare()] == [drift]
         assert await process.spent() == [60]
     assert await process.books.compare() == []

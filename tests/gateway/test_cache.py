@@ -15,7 +15,8 @@ from redis.asyncio import Redis
 
 from app.domain.clock import SYSTEM_CLOCK
 from app.domain.errors import MustWait, TransientError
-from app.gateway.cache import CacheAway, Entry, ExactCache, Keeping, Key
+from app.gateway.cache import Entry, ExactCache, Keeping, Key
+from app.gateway.reach import RedisAway
 from app.settings import CacheSettings
 from tests.gateway.conftest import open_redis
 from tests.supervise.embedded import RunningServer
@@ -249,7 +250,7 @@ async def test_without_redis_the_work_goes_on_and_comes_back(own_valkey: Running
         assert await cache.look([wanted]) == [None]
         await asyncio.gather(*(kitchen.ask(cache, key("same"), wait_s=5) for _ in range(10)))
         assert kitchen.made == 2, "without Redis those of one process still ask once"
-        with pytest.raises(CacheAway):
+        with pytest.raises(RedisAway):
             await cache.invalidate(PROJECT, ["t"])
         own_valkey.start() if how == "killed" else os.kill(own_valkey.pid, signal.SIGCONT)
         while await cache.look([wanted]) == [None]:

@@ -18,7 +18,7 @@ from app.domain.clock import SystemClock
 from app.domain.errors import MustWait
 from app.gateway.limiter import Limiter
 from app.gateway.pool import CallResult, Permit, Pool
-from app.gateway.scripts import LOOK
+from app.gateway.pool_scripts import LOOK, pool_keys
 from tests.conformance.client_suite import until
 from tests.gateway.admitting import GOOD, leases, wide
 from tests.gateway.admitting import admit as asking
@@ -72,7 +72,7 @@ async def test_its_part_of_what_was_known_and_the_whole_again(
     for permit in before + apart:
         limiter.settle(permit, GOOD)
     assert len(await admitted(limiter, 10)) == _PART
-    assert [line["event"] for line in logs] == ["limiter_local", "limiter_shared"]
+    assert [line["event"] for line in logs] == ["redis away", "redis back"]
 
 
 async def test_a_quarter_of_the_cap_where_nothing_was_ever_heard(
@@ -161,7 +161,7 @@ async def test_results_told_late_are_learned(new_limiter: NewLimiter, own_valkey
     async with open_redis(own_valkey.url) as redis:
         async with asyncio.timeout(10):
             await nothing_held(redis, prefix)
-        look = orjson.loads(await LOOK.run(redis, prefix, "main/mini", []))
+        look = orjson.loads(await LOOK.run(redis, pool_keys(prefix, "main/mini"), []))
     (limit,) = look["limits"]
     assert limit["dimension"] == "requests"
     assert limit["per_minute"] < 60_000_000
@@ -254,7 +254,7 @@ async def test_a_redis_that_is_read_only_is_away(new_limiter: NewLimiter, own_va
             assert len(await admitted(limiter, 10)) == 2
             await asyncio.sleep(0.5)
             assert limiter.away
-        assert [line["event"] for line in logs] == ["limiter_local"]
+        assert [line["event"] for line in logs] == ["redis away"]
         await redis.replicaof("NO", "ONE")
         await until(lambda: not limiter.away)
 

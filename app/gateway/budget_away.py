@@ -15,7 +15,7 @@ _FRESH_S = 2.0
 _MOST_KNOWN = 10_000
 
 
-class Alone:
+class LocalBudgets:
     """Knows what the ledger says and what this process itself holds, not what others hold.
 
     So a cap is passed by at most what is in flight, and what all others spend within two seconds. Calls are held

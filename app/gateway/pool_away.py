@@ -1,4 +1,4 @@
-"""A worker without Redis: it keeps to its part of what was last known of a pool, and never looks for more."""
+"""A pool while Redis is away: a worker keeps to its part of what was last known of it, and never looks for more."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class _Bucket:
         return max(0.0, (min(cost, self.depth) - self.level) / self.rate)
 
 
-class Apart:
+class LocalPool:
     """Made when Redis goes away, from the last snapshot."""
 
     def __init__(self, pool: Pool, snapshot: bytes, clock: Clock, unnamed_wait_s: float) -> None:
