@@ -43,6 +43,10 @@ class World:
             self.clock.at(when, policy.arrive, arrivals)
         self.clock.run(self.scenario.seconds)
 
+    def unloaded_s(self, job: Job) -> float:
+        """What its call takes when nobody else calls."""
+        return self.provider.unloaded_s(job)
+
     def send(self, job: Job) -> None:
         """One attempt; its answer comes to the policy."""
         now = self.clock.now

@@ -10,7 +10,8 @@ from typing import Any, Protocol
 class Call:
     """One call. `ended_at`, `status` and `outcome` are None while it runs; `status` stays None without an answer.
 
-    `completion_tokens` are those that were sent; `complete`: the answer was sent to its end.
+    `completion_tokens` are those that were sent; `complete`: the answer was sent to its end. `alone_s`: what an answer
+    would have taken had nobody else called.
     """
 
     n: int
@@ -28,6 +29,7 @@ class Call:
     completion_tokens: int = 0
     complete: bool = False
     client_disconnected: bool = False
+    alone_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ class CallLog:
         self._journal.write("arrived", call)
         return call
 
-    def end(self, call: Call, ending: Ending) -> None:
+    def end(self, call: Call, ending: Ending, alone_s: float = 0.0) -> None:
         """Writes down how a call ended."""
         ended = replace(
             call,
@@ -104,6 +106,7 @@ class CallLog:
             completion_tokens=ending.completion_tokens,
             complete=ending.complete,
             client_disconnected=ending.client_disconnected,
+            alone_s=alone_s,
         )
         self._in_flight -= 1
         self._by_status["none" if ending.status is None else str(ending.status)] += 1

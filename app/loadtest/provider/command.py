@@ -25,6 +25,9 @@ def simulate(
     api_key: flags.ApiKey = None,
     latency: flags.Latency = "lognormal(60,200)",
     first_token: flags.FirstToken = 0.25,
+    knee: flags.Knee = None,
+    answer_tokens: flags.AnswerTokens = None,
+    max_tokens: flags.MaxTokens = None,
     error_rate: flags.ErrorRate = None,
     rpm: flags.Rpm = None,
     tpm: flags.Tpm = None,
@@ -32,6 +35,7 @@ def simulate(
     window: flags.Window = "refill",
     burst_s: flags.BurstS = 10.0,
     limit_headers: flags.LimitHeaders = "none",
+    refusal: flags.Refusal = "fixed(0)",
     truth: flags.TruthFile = None,
     accuracy: flags.AccuracyShare = None,
     journal: flags.JournalFile = None,
@@ -41,8 +45,10 @@ def simulate(
     """Serve a simulated AI provider over HTTP (OpenAI chat, Anthropic Messages). Its answers are made up."""
     error_rates = _checked("--error-rate", lambda: read_shares(error_rate or []))
     limits = {"rpm": rpm, "tpm": tpm, "max_in_flight": max_in_flight, "window": window, "burst_s": burst_s}
-    pace = {"latency": latency, "first_token": first_token}
-    faults = _faults({"error_rates": error_rates, "limit_headers": limit_headers, **pace, **limits})
+    told = {"limit_headers": limit_headers, "refusal": refusal}
+    pace = {"latency": latency, "first_token": first_token, "knee": knee}
+    length = {"answer_tokens": answer_tokens, "max_tokens": max_tokens}
+    faults = _faults({"error_rates": error_rates, **told, **pace, **length, **limits})
     names = tuple(name for text in models or [] for name in text.split(",") if name)
     known = Truth({}) if truth is None else _checked("--truth", lambda: load_truth(truth))
     shares = Accuracy(_checked("--accuracy", lambda: read_shares(accuracy or [])))

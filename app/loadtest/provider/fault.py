@@ -54,19 +54,27 @@ class FaultSettings(BaseModel):
     latency: str = "lognormal(60,200)"
     # Of a stream: the share of its latency before the first token; the rest passes evenly from token to token.
     first_token: Share = 0.25
+    # From so many calls in flight on, latency grows in proportion to them.
+    knee: Count | None = None
+    # Tokens of each text answer, in the words of `latency`; none: a sentence or two.
+    answer_tokens: str | None = None
+    # What a request that names no `max_tokens` is charged for its answer until it ends, and the longest it gets.
+    max_tokens: Count | None = None
     rpm: Count | None = None
     tpm: Count | None = None
     max_in_flight: Count | None = None
     window: WindowKind = "refill"
     burst_s: Annotated[float, Field(gt=0, le=60)] = 10.0
     limit_headers: LimitHeaders = "none"
+    # How long it takes to refuse a call over a limit.
+    refusal: str = "fixed(0)"
     down: Down | None = None
     only_model: str | None = None
 
-    @field_validator("latency")
+    @field_validator("latency", "answer_tokens", "refusal")
     @classmethod
-    def _latency_reads(cls, text: str) -> str:
-        return parse_latency(text).text
+    def _reads(cls, text: str | None) -> str | None:
+        return None if text is None else parse_latency(text).text
 
     @model_validator(mode="after")
     def _rates_fit(self) -> "FaultSettings":
@@ -83,9 +91,15 @@ class Regime:
         self.settings = settings
         self.gate = gate
         self.latency: Latency = parse_latency(settings.latency)
+        self.refusal: Latency = parse_latency(settings.refusal)
+        self.length: Latency | None = parse_latency(settings.answer_tokens) if settings.answer_tokens else None
         self.limits = Limits(
             settings.rpm, settings.tpm, settings.max_in_flight, window=settings.window, burst_s=settings.burst_s
         )
+
+    def crowded(self, in_flight: int) -> float:
+        """How many times longer a call takes with so many in flight."""
+        return max(1.0, in_flight / self.settings.knee) if self.settings.knee else 1.0
 
     def error(self, draw: Draw) -> ErrorKind | None:
         """The kind of error that this draw meets, or None."""

@@ -23,6 +23,13 @@ FirstToken = Annotated[
         min=0, max=1, help="Streams: the share of the latency before the first token; the rest is for the tokens."
     ),
 ]
+Knee = Annotated[int | None, typer.Option(min=1, help="Calls at once above which latency grows in proportion.")]
+AnswerTokens = Annotated[
+    str | None, typer.Option(help="Tokens of text answers, in the words of --latency; none: a sentence or two.")
+]
+MaxTokens = Annotated[
+    int | None, typer.Option(min=1, help="What a request that names no max_tokens is charged and answered at most.")
+]
 ErrorRate = Annotated[list[str] | None, typer.Option(help=f"KIND=SHARE, repeatable. Kinds: {', '.join(ERROR_KINDS)}.")]
 Rpm = Annotated[int | None, typer.Option(min=1, help="Requests a minute; 429 above.")]
 Tpm = Annotated[int | None, typer.Option(min=1, help="Tokens a minute (prompt + max_tokens); 429 above.")]
@@ -30,6 +37,7 @@ MaxInFlight = Annotated[int | None, typer.Option(min=1, help="Calls at once; 429
 Window = Annotated[str, typer.Option(help="How limits count: `refill` (token bucket) or `minute` (counter).")]
 BurstS = Annotated[float, typer.Option(help="Size of the token bucket, in seconds of its refill.")]
 LimitHeaders = Annotated[str, typer.Option(help="What limits announce: none, retry-after or full.")]
+Refusal = Annotated[str, typer.Option(help="How long a 429 takes, in the words of --latency.")]
 TruthFile = Annotated[Path | None, typer.Option(help='JSON lines {"item": TEXT, "answer": JSON}.')]
 AccuracyShare = Annotated[
     list[str] | None, typer.Option(help="MODEL=SHARE of true answers, repeatable; `*` is any other model (0.9).")

@@ -39,9 +39,10 @@ class Denial:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A call that was let in and the tokens charged for it until it settles."""
+    """A call that was let in, the tokens charged for it until it settles, and how many are in flight with it."""
 
     tokens: int
+    in_flight: int = 1
 
 
 class Window(Protocol):
@@ -126,7 +127,7 @@ class Gate:
         for dimension, _, cost in _per_minute(limits, tokens):
             self._window(limits, dimension).spend(cost)
         self._in_flight += 1
-        return Hold(tokens)
+        return Hold(tokens, self._in_flight)
 
     def settle(self, limits: Limits, hold: Hold, tokens: int) -> None:
         """Ends a call that truly used so many tokens."""

@@ -1,6 +1,6 @@
 """What will happen to a call: wait, act on the connection, send this body, say this in the log."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from app.loadtest.provider.answer import make_reply
@@ -11,6 +11,7 @@ from app.loadtest.provider.draw import Draw
 from app.loadtest.provider.fault import STREAM_KINDS, ErrorKind, Regime
 from app.loadtest.provider.limit import Denial, Hold
 from app.loadtest.provider.refusals import BY_KIND, IN_STREAM, bad_schema, over_limit
+from app.loadtest.provider.usage import CHARS_PER_TOKEN
 
 
 class Act(Enum):
@@ -38,7 +39,7 @@ class Admission:
 class Plan:
     """What will happen; `ending` is what the log will say where nothing comes between.
 
-    An answer that comes in parts is in `delivery`, any other in `body`.
+    An answer that comes in parts is in `delivery`, any other in `body`. `alone_s`: the latency had nobody else called.
     """
 
     act: Act
@@ -49,11 +50,15 @@ class Plan:
     admission: Admission | None = None
     prompt_tokens: int = 0
     delivery: Delivery | None = None
+    alone_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """An admitted call and its chance: makes the plan for whichever way the call goes."""
+    """An admitted call and its chance: makes the plan for whichever way the call goes.
+
+    `length` is what the settings say of the answer's tokens; 0: nothing.
+    """
 
     dialect: Dialect
     ask: Ask
@@ -61,20 +66,29 @@ class Turn:
     draw: Draw
     ordinal: int
     now: float
+    length: int = 0
 
     @property
-    def delay_s(self) -> float:
-        """The latency of this call in seconds."""
-        return self.admission.regime.latency.seconds(self.draw.sub("latency"))
+    def filler(self) -> str:
+        """A text of that length."""
+        return ("word " * self.length)[: CHARS_PER_TOKEN * self.length]
+
+    def _alone_s(self, tokens: int) -> float:
+        """The latency of this call with so long an answer, had nobody else called."""
+        return self.admission.regime.latency.seconds(self.draw.sub("latency"), tokens)
+
+    def _crowded(self) -> float:
+        return self.admission.regime.crowded(self.admission.hold.in_flight)
 
     def fails(self, kind: ErrorKind) -> Plan:
         """The plan of an error kind that leaves no answer."""
+        delay_s = self._alone_s(self.length) * self._crowded()
         if kind in BY_KIND:
             wait_s = 1.0 if kind == "rate_limited" else None
             headers = limit_headers(self.dialect, self.admission.regime, self.now, wait_s)
-            return refusal_plan(self.dialect, BY_KIND[kind], headers, self.delay_s, self.admission)
+            return refusal_plan(self.dialect, BY_KIND[kind], headers, delay_s, self.admission)
         act = Act.RESET if kind == "reset" else Act.HANG
-        return Plan(act, Ending(kind), self.delay_s, admission=self.admission)
+        return Plan(act, Ending(kind), delay_s, admission=self.admission)
 
     def refuses_schema(self, reason: str) -> Plan:
         """The plan where no value fits the schema that was asked for."""
@@ -84,18 +98,20 @@ class Turn:
         """The plan of an answer, spoiled by an error kind or not."""
         kind = None if kind in STREAM_KINDS and not self.ask.stream else kind
         reply = make_reply(self.ask, content, kind, self.draw, self.ordinal)
-        return self._streamed(reply, kind) if self.ask.stream else self._whole(reply, kind)
+        alone_s = self._alone_s(reply.completion_tokens)
+        way = self._streamed if self.ask.stream else self._whole
+        return replace(way(reply, kind, alone_s * self._crowded()), alone_s=alone_s)
 
-    def _whole(self, reply: Reply, kind: ErrorKind | None) -> Plan:
+    def _whole(self, reply: Reply, kind: ErrorKind | None, delay_s: float) -> Plan:
         body = MISSHAPEN if kind == "wrong_shape" else self.dialect.reply(self.ask, reply)
         delivery = body_delivery(body, kind, reply.completion_tokens)
-        return self._answer(reply, kind, self.delay_s, body, delivery)
+        return self._answer(reply, kind, delay_s, body, delivery)
 
-    def _streamed(self, reply: Reply, kind: ErrorKind | None) -> Plan:
+    def _streamed(self, reply: Reply, kind: ErrorKind | None, delay_s: float) -> Plan:
         error = self.dialect.error_event(self.dialect.own(IN_STREAM))
-        first_s = self.delay_s * self.admission.regime.settings.first_token
+        first_s = delay_s * self.admission.regime.settings.first_token
         events = self.dialect.events(self.ask, reply)
-        return self._answer(reply, kind, first_s, b"", event_delivery(events, kind, error, self.delay_s - first_s))
+        return self._answer(reply, kind, first_s, b"", event_delivery(events, kind, error, delay_s - first_s))
 
     def _answer(
         self, reply: Reply, kind: ErrorKind | None, delay_s: float, body: bytes, delivery: Delivery | None
@@ -127,10 +143,10 @@ def refusal_plan(
     return Plan(Act.ANSWER, ending, delay_s, dialect.error(own), headers, admission)
 
 
-def denial_plan(dialect: Dialect, regime: Regime, denial: Denial, now: float) -> Plan:
-    """The plan of a call over a limit: refused at once."""
+def denial_plan(dialect: Dialect, regime: Regime, denial: Denial, now: float, delay_s: float) -> Plan:
+    """The plan of a call over a limit."""
     refusal = over_limit(denial, labelled=regime.settings.limit_headers != "none")
-    return refusal_plan(dialect, refusal, limit_headers(dialect, regime, now, denial.wait_s))
+    return refusal_plan(dialect, refusal, limit_headers(dialect, regime, now, denial.wait_s), delay_s)
 
 
 def limit_headers(dialect: Dialect, regime: Regime, now: float, wait_s: float | None = None) -> Headers:

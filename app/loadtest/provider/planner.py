@@ -2,13 +2,13 @@
 
 from collections import Counter
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.loadtest.provider.answer import Model
 from app.loadtest.provider.calls import Ending
 from app.loadtest.provider.dialect import Ask, Dialect, Refusal
 from app.loadtest.provider.draw import Draw
-from app.loadtest.provider.fault import CONTENT_KINDS, Down, FaultBoard
+from app.loadtest.provider.fault import CONTENT_KINDS, Down, FaultBoard, Regime
 from app.loadtest.provider.limit import Denial
 from app.loadtest.provider.plan import Act, Admission, Plan, Turn, denial_plan, refusal_plan
 from app.loadtest.provider.refusals import UNAVAILABLE, WRONG_KEY, unknown_model
@@ -56,6 +56,7 @@ class Planner:
         self._script = script
         self._model = model
         self._ordinals: Counter[tuple[str, str]] = Counter()
+        self._refused = 0
 
     def plan(self, arrival: Arrival, now: float) -> Plan:
         """The plan of a call that arrives now (seconds of a monotonic clock)."""
@@ -69,12 +70,17 @@ class Planner:
 
     def _limited(self, dialect: Dialect, ask: Ask, now: float) -> Plan:
         regime = self._board.regime(ask.model)
+        if ask.max_tokens is None and not ask.texts:
+            ask = replace(ask, max_tokens=regime.settings.max_tokens)
         admitted = regime.gate.admit(regime.limits, ask.prompt_tokens + (ask.max_tokens or 0), now)
         if isinstance(admitted, Denial):
-            return denial_plan(dialect, regime, admitted, now)
+            self._refused += 1
+            delay_s = regime.refusal.seconds(Draw(self._seed, "refusal", self._refused))
+            return denial_plan(dialect, regime, admitted, now, delay_s)
         ordinal = self._ordinal(ask)
         draw = Draw(self._seed, "call", ask.model, ask.digest, ordinal)
-        return self._admitted(Turn(dialect, ask, Admission(regime, admitted), draw, ordinal, now))
+        length = self._length(regime, ask)
+        return self._admitted(Turn(dialect, ask, Admission(regime, admitted), draw, ordinal, now, length))
 
     def _admitted(self, turn: Turn) -> Plan:
         kind, written = turn.admission.regime.error(turn.draw.sub("error")), None
@@ -85,10 +91,17 @@ class Planner:
         if kind is not None and kind not in CONTENT_KINDS:
             return turn.fails(kind)
         try:
-            content = self._model.content(turn.ask) if written is None else written
+            content = written if written is not None else turn.filler or self._model.content(turn.ask)
         except UnsupportedSchema as error:
             return turn.refuses_schema(str(error))
         return turn.answers(content, kind)
+
+    def _length(self, regime: Regime, ask: Ask) -> int:
+        """The tokens of a text answer where the settings say how long they are, else 0; a question has its own."""
+        if regime.length is None or ask.shape != "text":
+            return 0
+        drawn = regime.length.seconds(Draw(self._seed, "length", ask.model, ask.digest)) * 1000
+        return max(1, int(drawn if ask.max_tokens is None else min(drawn, ask.max_tokens)))
 
     def _ordinal(self, ask: Ask) -> int:
         key = (ask.model, ask.digest)

@@ -101,7 +101,7 @@ class Reception:
         if plan is not None and plan.admission is not None:
             used = plan.prompt_tokens + ending.completion_tokens
             plan.admission.settle(used if ending.status == 200 else 0)
-        self._log.end(call, ending)
+        self._log.end(call, ending, plan.alone_s if plan is not None else 0.0)
 
 
 async def _arrival(exchange: Exchange, dialect: Dialect) -> Arrival:

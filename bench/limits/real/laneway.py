@@ -1,0 +1,153 @@
+"""One scenario on the real service: servers, `laneway up`, jobs over REST, and what the provider saw."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+from bench.limits.provider import INF
+from bench.limits.real.hidden import MODEL
+from bench.limits.real.simulated import Simulated, simulated
+from bench.limits.real.told import Told, told
+from bench.limits.real.traffic import submit_all
+from bench.limits.real.watch import pools, scripts
+from bench.limits.scenario import Scenario
+from bench.limits.traffic import Job, jobs
+from bench.service import Service, service
+from tests.supervise.embedded import Embedded, embedded
+
+_ENDS = """
+select (metadata->>'n')::int as n, status, extract(epoch from ended_at)::float8 as ended from jobs where metadata ? 'n'
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """A run, and what else was seen of it: the pool, jobs by status, scripts and their seconds."""
+
+    told: Told
+    pools: list[dict[str, Any]] = field(default_factory=list)
+    jobs: dict[str, int] = field(default_factory=dict)
+    scripts_s: float = 0.0
+
+
+def run(scenario: Scenario, seed: int, folder: Path, *, fair: bool = True) -> Ran:
+    """From cold to the end of the scenario. `fair` False: all tenants are one project. Main thread only."""
+    wanted = jobs(scenario.traffic, seed, scenario.seconds)
+    with (
+        simulated(folder, scenario, seed) as provider,
+        embedded(folder / "servers") as servers,
+        _up(folder, scenario, provider, servers) as running,
+    ):
+        keys = _keys(scenario, running, servers, fair)
+        return asyncio.run(_measured(scenario, wanted, running, provider, servers, keys))
+
+
+@contextmanager
+def _up(folder: Path, scenario: Scenario, provider: Simulated, servers: Embedded) -> Iterator[Service]:
+    config = folder / "laneway.toml"
+    config.write_text(_CONFIG.format(url=provider.url, model=MODEL, slots=_slots(scenario)))
+    environment = {
+        "LANEWAY_CONFIG": str(config),
+        "LANEWAY_WORKFLOWS": "bench.limits.real.work",
+        "LANEWAY_DATABASE_URL": servers.database_url,
+        "LANEWAY_REDIS_URL": servers.redis_url,
+        "LANEWAY_DRAIN_S": "0",
+    }
+    with service(folder / "up", "--workers", str(scenario.workers), **environment) as running:
+        yield running
+
+
+_CONFIG = """
+[providers.main]
+dialect = "openai"
+base_url = "{url}/v1"
+[models.small]
+ladder = [{{ provider = "main", model = "{model}" }}]
+[prices."main/{model}"]
+input = "0.15"
+output = "0.60"
+[lanes.bulk]
+slots = {slots}
+[lanes.interactive]
+slots = 200
+"""
+
+
+def _slots(scenario: Scenario) -> int:
+    """Of each worker: all together twice what the provider can have in flight, so that it decides and not they."""
+    hidden = scenario.hidden
+    at_once = min(hidden.most, hidden.knee)
+    if at_once == INF:
+        mean_s = hidden.first_token_s + hidden.token_s * scenario.traffic.output[0]
+        at_once = min(hidden.rpm, hidden.tpm / scenario.traffic.input[0]) / 60 * mean_s
+    return max(200, int(2.5 * at_once)) // scenario.workers
+
+
+def _keys(scenario: Scenario, running: Service, servers: Embedded, fair: bool) -> Mapping[str, str]:
+    """A key for each tenant, of a project of its own."""
+    names = [name for name, _ in scenario.traffic.tenants]
+    if len(names) == 1 or not fair:
+        return dict.fromkeys(names, running.key)
+    return {name: _new_key(name, servers) for name in names}
+
+
+def _new_key(project: str, servers: Embedded) -> str:
+    command = [sys.executable, "-m", "app", "keys", "create", "--name", project, "--project", project]
+    environment = {**os.environ, "LANEWAY_DATABASE_URL": servers.database_url}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.strip()
+
+
+async def _measured(
+    scenario: Scenario, wanted: list[Job], running: Service, provider: Simulated, servers: Embedded,
+    keys: Mapping[str, str],
+) -> Ran:  # fmt: skip
+    url, until = f"http://{running.host}:{running.port}", scenario.seconds
+    scripts_before = scripts(servers.redis_url)
+    began = time.time()
+    feeding = asyncio.create_task(submit_all(url, keys, wanted, began))
+    acts = [
+        asyncio.create_task(provider.change(scenario.hidden, began)),
+        asyncio.create_task(_redis_away(scenario, servers.valkey.pid, began)),
+    ]
+    watched = asyncio.create_task(pools(url, running.key, began, until))
+    await asyncio.sleep(began + until - time.time())
+    await asyncio.gather(feeding, watched, *acts)
+    ends = await _ends(servers.database_url)
+    calls = provider.calls(began, until)
+    seen = {row["n"]: row["ended"] - began for row in ends if row["status"] == "succeeded"}
+    result = told(scenario, wanted, calls, seen)
+    ran, ran_s = scripts(servers.redis_url)
+    result.tally.scripts = ran - scripts_before[0]
+    by_status: dict[str, int] = {}
+    for row in ends:
+        by_status[row["status"]] = by_status.get(row["status"], 0) + 1
+    result.tally.lost = by_status.get("failed", 0)
+    return Ran(result, await watched, by_status, ran_s - scripts_before[1])
+
+
+async def _redis_away(scenario: Scenario, pid: int, began: float) -> None:
+    """As one behind a network that is cut: it keeps what it knows, and nobody reaches it."""
+    for when, what in zip(scenario.redis_away or (), (signal.SIGSTOP, signal.SIGCONT), strict=False):
+        await asyncio.sleep(began + when - time.time())
+        os.kill(pid, what)
+
+
+async def _ends(database_url: str) -> list[asyncpg.Record]:
+    connection = await asyncpg.connect(database_url)
+    try:
+        found: list[asyncpg.Record] = await connection.fetch(_ENDS)
+        return found
+    finally:
+        await connection.close()

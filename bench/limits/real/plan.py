@@ -1,0 +1,44 @@
+"""The situations of the measured run: those of the bars, shorter, since here a second is a second."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from bench.limits.bars import BARS
+from bench.limits.scenario import SCENARIOS, Scenario
+
+_SECONDS = 420.0
+# Knees are found slowly: a shorter run would measure the slow start.
+_KNEE_S = 600.0
+
+
+def _shorter(name: str) -> Scenario:
+    scenario = SCENARIOS[name]
+    seconds = _KNEE_S if name.startswith("knee") else _SECONDS
+    scenario = replace(scenario, seconds=seconds)
+    hidden, traffic = scenario.hidden, scenario.traffic
+    if name == "changes":
+        return replace(scenario, hidden=replace(hidden, changes=((140.0, 450.0), (280.0, 900.0))))
+    if name == "outage":
+        return replace(scenario, hidden=replace(hidden, outage=(100.0, 400.0)), seconds=480.0)
+    if name == "burst":
+        return replace(scenario, traffic=replace(traffic, burst=(120.0, 150.0, 10.0)), seconds=240.0)
+    if name == "flood":
+        return replace(scenario, traffic=replace(traffic, backlog=5000, late=30.0))
+    if name == "redis_away":
+        return replace(scenario, redis_away=(180.0, 300.0))
+    return scenario
+
+
+def _bounded(scenario: Scenario) -> Scenario:
+    """A backlog that outlasts the run by a fifth, not by hours: each job is submitted and stored here."""
+    hidden, traffic = scenario.hidden, scenario.traffic
+    if traffic.backlog == 0 or len(traffic.tenants) > 1:
+        return scenario
+    mean_s = hidden.first_token_s + hidden.token_s * traffic.output[0]
+    rates = (hidden.rpm / 60, hidden.tpm / 60 / (traffic.input[0] + traffic.output[0]), hidden.most / mean_s,
+             hidden.knee / mean_s)  # fmt: skip
+    return replace(scenario, traffic=replace(traffic, backlog=int(1.2 * min(rates) * scenario.seconds)))
+
+
+PLANS: dict[str, Scenario] = {name: _bounded(_shorter(name)) for name in BARS}
