@@ -26,6 +26,7 @@ from app.routers import (
     openapi,
     operations,
     pools,
+    projects,
     status,
     usage,
     workflows,
@@ -68,7 +69,7 @@ def create_app(settings: Settings, catalogue: Catalogue) -> FastAPI:
     )
     errors.install(app)
     # Routes are tried in this order: the most called first.
-    rooms = (jobs, events, feed, workflows, dead_letters, operations, cache, usage, keys, pools, status, health)
+    rooms = (jobs, events, feed, workflows, dead_letters, operations, cache, usage, keys, projects, pools, status, health)
     for room in rooms:
         app.include_router(room.router)
     openapi.install(app, catalogue)

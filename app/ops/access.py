@@ -6,16 +6,14 @@ import hashlib
 import hmac
 import re
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from uuid import UUID
 
 from app.domain import ids
 from app.domain.clock import Clock
 from app.domain.errors import Problem
-from app.domain.period import Period
-from app.store.keys import DEFAULT_PROJECT, ApiKey, Keys, NewKey
+from app.store.keys import DEFAULT_PROJECT, ApiKey, Keys, NewKey, Secret
 
 SCOPES = (
     "jobs:read", "jobs:write", "batches:read", "batches:write", "webhooks:read", "webhooks:write", "ops:read",
@@ -52,73 +50,34 @@ class Access:
         return key
 
     async def mint(
-        self,
-        name: str,
-        *,
-        project: str = DEFAULT_PROJECT,
-        scopes: Sequence[str] = SCOPES,
-        mode: str = "live",
-        workflows: Sequence[str] | None = None,
-        expires_at: datetime | None = None,
-        budget: Mapping[Period, int] | None = None,
-    ) -> Minted:
-        """A new key: 190 random bits and a checksum by which leaked ones are recognised; `budget` in nano-dollars.
-
-        Raises ValueError.
-        """
+        self, name: str, *, project: str = DEFAULT_PROJECT, scopes: Sequence[str] = SCOPES, mode: str = "live",
+        workflows: Sequence[str] | None = None, expires_at: datetime | None = None,
+    ) -> Minted:  # fmt: skip
+        """A new key that nobody's key asks for. Raises ValueError for a scope that there is not."""
         if unknown := set(scopes) - set(SCOPES):
             raise ValueError(f"unknown scope {sorted(unknown)[0]!r}: use {', '.join(SCOPES)}")
-        random = ids.secret_base62(32)
-        text = f"lw_{mode}_{random}{zlib.crc32(random.encode()):08x}"
-        return Minted(text, await self._store(text, name, project, scopes, workflows, expires_at, budget))
+        text, secret = self.secret(mode)
+        return Minted(text, await self._stored(NewKey(project, name, secret, scopes, mode, workflows, expires_at)))
 
     async def ensure(self, text: str, name: str = "bootstrap") -> ApiKey:
         """The configured key, with every scope, in the default project; stored where it is new."""
-        return await self._store(text, name, DEFAULT_PROJECT, SCOPES, None, None)
+        mode = text.split("_")[1]
+        return await self._stored(NewKey(DEFAULT_PROJECT, name, self._secret(text), SCOPES, mode))
 
-    async def keys(self, project_id: UUID) -> list[ApiKey]:
-        """All keys of a project, newest first."""
-        return await self._keys.of_project(project_id)
+    def secret(self, mode: str) -> tuple[str, Secret]:
+        """A key's new text, 190 random bits and a checksum by which leaked ones are recognised, and what is stored."""
+        random = ids.secret_base62(32)
+        text = f"lw_{mode}_{random}{zlib.crc32(random.encode()):08x}"
+        return text, self._secret(text)
 
-    async def key(self, project_id: UUID, key_id: UUID) -> ApiKey | None:
-        """A key of a project."""
-        return next(iter(await self._keys.of_project(project_id, key_id)), None)
+    def _secret(self, text: str) -> Secret:
+        return Secret(text[:12], self._digest(text))
 
-    async def allow(self, project_id: UUID, key_id: UUID, budget: Mapping[Period, int]) -> ApiKey | None:
-        """Give a key another budget, nano-dollars by period."""
-        return await self._keys.allow(project_id, key_id, budget)
-
-    async def revoke(self, key_id: UUID) -> bool:
-        """End a key; False when it had ended."""
-        return await self._keys.revoke(key_id)
-
-    async def project_name(self, project_id: UUID) -> str | None:
-        """The name of a project."""
-        return await self._keys.project_name(project_id)
-
-    async def _store(
-        self,
-        text: str,
-        name: str,
-        project: str,
-        scopes: Sequence[str],
-        workflows: Sequence[str] | None,
-        expires_at: datetime | None,
-        budget: Mapping[Period, int] | None = None,
-    ) -> ApiKey:
-        return await self._keys.create(
-            NewKey(
-                project,
-                name,
-                text[:12],
-                self._digest(text),
-                tuple(scopes),
-                text.split("_")[1],
-                tuple(workflows) if workflows is not None else None,
-                expires_at,
-                budget or {},
-            )
-        )
+    async def _stored(self, key: NewKey) -> ApiKey:
+        stored = await self._keys.create(key)
+        if isinstance(stored, tuple):
+            raise LookupError("nobody gave an idempotency key")
+        return stored
 
     async def _find(self, digest: bytes) -> ApiKey | None:
         read_at, key = known = self._known.get(digest, (float("-inf"), None))

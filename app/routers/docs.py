@@ -53,7 +53,7 @@ class Header:
 
 HEADERS: dict[str, Header] = {
     "Idempotency-Key": Header(
-        "The same key and body again within 24 hours give the same job.",
+        "The same key and body again within 24 hours give the same job, operation, API key or project.",
         "order-4711",
         {"type": "string", "minLength": 1, "maxLength": 257},
     ),
@@ -90,7 +90,7 @@ TAGS = {
     "cache": "Answers and outputs that are known.",
     "pools": "Providers' limits: what was learned of them, and levers.",
     "money": "What was used, and what it cost.",
-    "keys": "Who may call, and what they may spend.",
+    "keys": "Who may call, for which project, and what they may spend.",
     "health": "Whether the service works.",
     "webhooks": "What we send: Standard Webhooks, signed.",
 }
@@ -212,9 +212,32 @@ OPERATIONS: dict[str, Operation] = {
         {200: Told("Sums, and all of it", "UsageReport", money_shapes.USAGE)}, ("input_invalid", "unknown_field")
     ),
     "keys.create": Operation(
-        {201: Told("Made", "ApiKeyState", money_shapes.MINTED)}, ("not_found",), ("NewKey", money_shapes.NEW_KEY)
+        {201: Told("Made", "ApiKeyState", money_shapes.MINTED)},
+        ("invalid_header", "not_found", "idempotency_key_reused"),
+        ("NewKey", money_shapes.NEW_KEY),
+        ("Idempotency-Key",),
     ),
-    "keys.list": Operation({200: Told("Keys", "ApiKeyList", {"data": [money_shapes.KEY]})}),
+    "keys.list": Operation(
+        {200: Told("A page", "ApiKeyList", {"data": [money_shapes.KEY], "next_cursor": None, "has_more": False})},
+        ("invalid_cursor", "not_found", "input_invalid", "unknown_field"),
+    ),
+    "keys.rotate": Operation(
+        {201: Told("The new key", "ApiKeyState", money_shapes.MINTED)},
+        ("invalid_header", "not_found", "state_conflict", "idempotency_key_reused"),
+        ("Rotate", {"grace": "24h"}),
+        ("Idempotency-Key",),
+    ),
+    "projects.create": Operation(
+        {201: Told("Made", "ProjectState", money_shapes.PROJECT)},
+        ("invalid_header", "idempotency_key_reused"),
+        ("NewProject", {"name": "shop"}),
+        ("Idempotency-Key",),
+    ),
+    "projects.list": Operation(
+        {200: Told("A page", "ProjectList", {"data": [money_shapes.PROJECT], "next_cursor": None, "has_more": False})},
+        ("invalid_cursor", "input_invalid", "unknown_field"),
+    ),
+    "projects.get": Operation({200: Told("The project", "ProjectState", money_shapes.PROJECT)}, ("not_found",)),
     "keys.get": Operation({200: Told("The key", "ApiKeyState", money_shapes.KEY)}, ("not_found",)),
     "keys.update": Operation(
         {200: Told("The key", "ApiKeyState", money_shapes.KEY)},

@@ -5,14 +5,17 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, BeforeValidator, Field, WithJsonSchema
 
-from app.routers.schemas import Body, Moment, Plain
+from app.routers.schemas import DURATION_SCHEMA, Body, Moment, Plain, read_seconds
 from app.routers.shapes import Answer
 from app.settings.budgets import MOST_USD
 
 Dollars = Annotated[Decimal | None, Field(ge=0, le=MOST_USD, max_digits=18, decimal_places=9)]
 Name = Annotated[Plain, Field(min_length=1, max_length=200)]
+Grace = Annotated[
+    float, BeforeValidator(read_seconds), Field(ge=0, le=30 * 86400), WithJsonSchema(DURATION_SCHEMA, mode="validation")
+]
 
 
 class BudgetBody(Body):
@@ -31,9 +34,14 @@ class NewKeyBody(Body):
     scopes: Annotated[list[Plain] | None, Field(description="Default: those of the key that asks.", max_length=50)] = (
         None
     )
-    workflows: Annotated[list[Name] | None, Field(description="Only these; default: all.", max_length=1000)] = None
-    expires_at: Moment | None = None
-    mode: Annotated[Literal["live", "test"], Field(description="`test`: calls go to the simulated provider.")] = "live"
+    workflows: Annotated[
+        list[Name] | None, Field(description="Only these; default: those of the key that asks.", max_length=1000)
+    ] = None
+    expires_at: Annotated[Moment | None, Field(description="Default: when the key that asks does.")] = None
+    mode: Annotated[
+        Literal["live", "test"] | None,
+        Field(description="`test`: calls go to the simulated provider. Default: that of the key that asks."),
+    ] = None
     budget: BudgetBody | None = None
 
 
@@ -41,6 +49,32 @@ class KeyBody(Body):
     """What is to change of a key."""
 
     budget: Annotated[BudgetBody | None, Field(description="The new budget as a whole; null: none.")]
+
+
+class RotateBody(Body):
+    """For how long the old text works on."""
+
+    grace: Annotated[Grace, Field(json_schema_extra={"default": "24h"}, description="Up to 30 days.")] = 86400.0
+
+
+class NewProjectBody(Body):
+    """A project to make."""
+
+    # Budgets of one project stand under `project/NAME`.
+    name: Annotated[Name, Field(pattern="^[^/]*$", description="Unique, and without a slash.")]
+
+
+class PageQuery(Body):
+    """Which page."""
+
+    limit: Annotated[int, Field(ge=1, le=200)] = 50
+    cursor: Annotated[str | None, Field(description="`next_cursor` of the page before.")] = None
+
+
+class KeysQuery(PageQuery):
+    """Whose keys, and which page."""
+
+    project_id: Annotated[Plain | None, Field(description="Default: the caller's project.")] = None
 
 
 class UsageQuery(Body):
@@ -86,6 +120,9 @@ class ApiKeyState(Answer):
 
     id: Annotated[str, Field(pattern="^key_[0-9a-z]{26}$")]
     object: Literal["api_key"]
+    first_id: Annotated[
+        str, Field(description="The first of the keys that were rotated into this one: usage and budgets go by it.")
+    ]
     name: str
     prefix: str
     project_id: str
@@ -100,13 +137,34 @@ class ApiKeyState(Answer):
 
 
 class ApiKeyList(Answer):
-    """All keys of the project, newest first."""
+    """A page of a project's keys, newest first."""
 
     data: list[ApiKeyState]
+    next_cursor: str | None
+    has_more: bool
 
 
-ANSWERS: tuple[type[Answer], ...] = (UsageReport, ApiKeyState, ApiKeyList)
-BODIES: dict[str, type[Body]] = {"NewKey": NewKeyBody, "KeyChange": KeyBody}
+class ProjectState(Answer):
+    """To which jobs, keys and all else belong."""
+
+    id: Annotated[str, Field(pattern="^prj_[0-9a-z]{26}$")]
+    object: Literal["project"]
+    name: str
+    created_at: AwareDatetime
+
+
+class ProjectList(Answer):
+    """A page of projects, newest first."""
+
+    data: list[ProjectState]
+    next_cursor: str | None
+    has_more: bool
+
+
+ANSWERS: tuple[type[Answer], ...] = (UsageReport, ApiKeyState, ApiKeyList, ProjectState, ProjectList)
+BODIES: dict[str, type[Body]] = {
+    "NewKey": NewKeyBody, "KeyChange": KeyBody, "Rotate": RotateBody, "NewProject": NewProjectBody,
+}  # fmt: skip
 SUMS = {
     "group": "2026-11-22",
     "calls": 3708,
@@ -122,6 +180,7 @@ NEW_KEY = {"name": "mobile app", "scopes": ["jobs:read", "jobs:write"], "budget"
 KEY = {
     "id": "key_01k0c3e9v2f0x8r6m4w5t7y1za",
     "object": "api_key",
+    "first_id": "key_01k0c3e9v2f0x8r6m4w5t7y1za",
     "name": "mobile app",
     "prefix": "lw_live_8fK2",
     "project_id": "prj_01k0c3e9v2f0x8r6m4w5t7y1zb",
@@ -132,5 +191,11 @@ KEY = {
     "created_at": "2026-11-22T09:00:00Z",
     "expires_at": None,
     "revoked_at": None,
+}
+PROJECT = {
+    "id": "prj_01k0c3e9v2f0x8r6m4w5t7y1zb",
+    "object": "project",
+    "name": "shop",
+    "created_at": "2026-11-22T09:00:00Z",
 }
 MINTED = {**KEY, "key": "lw_live_8fK2..."}

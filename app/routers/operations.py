@@ -10,9 +10,9 @@ from fastapi import APIRouter, Query, Request, Response
 from app.domain import ids
 from app.domain.errors import Problem
 from app.routers.deps import OperatorDep, ReaderDep, RuntimeDep
-from app.routers.listing import cursor_of, id_of, next_link
+from app.routers.listing import id_of
 from app.routers.many_views import audit_view, operation_view
-from app.routers.reply import json_answer
+from app.routers.reply import id_page, json_answer
 from app.routers.schemas import AuditQuery
 from app.routers.timing import timed
 
@@ -37,12 +37,8 @@ async def list_audit(
     only, jobs = _own(query.operation) if query.operation is not None else None, query.include == "jobs"
     reading = runtime.replay.audit(key.project_id, query.limit + 1, after=after, operation_id=only, jobs=jobs)
     found = await timed(request, "store", reading)
-    cursor = cursor_of(found[query.limit - 1].id) if len(found) > query.limit else None
-    given = request.query_params.multi_items()
-    link = {"Link": next_link(f"{runtime.base_url}/v1/audit", given, cursor)} if cursor else {}
-    data = [audit_view(entry, jobs=jobs) for entry in found[: query.limit]]
-    return json_answer(
-        {"data": data, "next_cursor": cursor, "has_more": cursor is not None}, headers={**_UNKEPT, **link}
+    return id_page(
+        request, f"{runtime.base_url}/v1/audit", found, query.limit, lambda entry: audit_view(entry, jobs=jobs)
     )
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
+from uuid import UUID
 
 from fastapi import Request, Response
 
@@ -14,10 +15,20 @@ from app.domain.errors import Problem
 from app.domain.job import Job
 from app.jobs.view import job_view, summary_view, tag_of
 from app.routers.headers import ANY, known_tags
-from app.routers.listing import next_link
+from app.routers.listing import cursor_of, next_link
 from app.wiring import Runtime
 
 Found = TypeVar("Found")
+
+
+class Named(Protocol):
+    """What has an id."""
+
+    @property
+    def id(self) -> UUID: ...
+
+
+Row = TypeVar("Row", bound=Named)
 
 
 class ClientLeft(Exception):
@@ -59,6 +70,14 @@ def location(runtime: Runtime, job: Job) -> str:
 def json_answer(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """Any JSON value as an HTTP answer."""
     return Response(canonical.write(value), status, headers, media_type="application/json")
+
+
+def id_page(request: Request, url: str, found: Sequence[Row], limit: int, view: Callable[[Row], Any]) -> Response:
+    """A page in the order of ids, newest first; one more than `limit` were looked for."""
+    cursor = cursor_of(found[limit - 1].id) if len(found) > limit else None
+    link = {"Link": next_link(url, request.query_params.multi_items(), cursor)} if cursor else {}
+    page = {"data": [view(one) for one in found[:limit]], "next_cursor": cursor, "has_more": cursor is not None}
+    return json_answer(page, headers={"Cache-Control": "private, no-store", **link})
 
 
 def event_page(request: Request, url: str, found: Sequence[dict[str, Any]], limit: int) -> Response:

@@ -24,7 +24,8 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-def _seconds(value: Any) -> Any:
+def read_seconds(value: Any) -> Any:
+    """Seconds of a duration that a client wrote. Raises ValueError."""
     try:
         if isinstance(value, str) and value.isascii() and value.isprintable():
             return duration.seconds(value)
@@ -52,14 +53,17 @@ def _utc(moment: datetime) -> datetime:
         return _FIRST if moment.year == 1 else _LAST
 
 
-_DURATION_SCHEMA = {
+DURATION_SCHEMA = {
     "type": "string",
     "pattern": r"^[0-9]{1,9}(\.[0-9]{1,6})?(ms|s|m|h|d)$",
     "examples": ["30s", "5m", "2h"],
 }
 _MOMENT_SCHEMA = {"type": "string", "format": "date-time", "examples": ["2030-01-31T12:00:00Z"]}
 Duration = Annotated[
-    float, BeforeValidator(_seconds), Field(gt=0, le=366 * 86400), WithJsonSchema(_DURATION_SCHEMA, mode="validation")
+    float,
+    BeforeValidator(read_seconds),
+    Field(gt=0, le=366 * 86400),
+    WithJsonSchema(DURATION_SCHEMA, mode="validation"),
 ]
 Moment = Annotated[
     AwareDatetime, BeforeValidator(_moment), AfterValidator(_utc), WithJsonSchema(_MOMENT_SCHEMA, mode="validation")

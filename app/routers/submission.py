@@ -129,7 +129,7 @@ async def _submit_request(
     """The verb's request. Raises Problem that names the field."""
     return SubmitRequest(
         project_id=key.project_id,
-        key_id=key.id,
+        key_id=key.first_id,
         test_mode=key.mode == "test",
         simulated=runtime.settings.simulated or key.mode == "test",
         workflow=workflow,

@@ -13,9 +13,11 @@ from app.domain.event import EventType
 from app.store.database import Database
 from app.store.keys import budget_of
 
+# Keys of one line have one budget, under the id of the first.
 _KEYS = """
-select id, hour_nanos, day_nanos, month_nanos from api_keys
-where revoked_at is null and coalesce(hour_nanos, day_nanos, month_nanos) is not null
+select distinct on (coalesce(first_id, id)) coalesce(first_id, id) as id, hour_nanos, day_nanos, month_nanos
+from api_keys where revoked_at is null and coalesce(hour_nanos, day_nanos, month_nanos) is not null
+order by coalesce(first_id, id), api_keys.id desc
 """
 _PROJECTS = "select id, name from projects where name = any($1::text[])"
 _MARK = "insert into budget_marks (counter, level) values ($1, $2) on conflict do nothing returning level"

@@ -15,7 +15,7 @@ from app.store.announce import Moved, RenderBody
 from app.store.audits import REPLAY, Act, note
 from app.store.controls import queue_again
 from app.store.database import Connection, Database
-from app.store.submissions import IdempotencyKey, Outcome, lock_lines, owner_of, take_key
+from app.store.submissions import IdempotencyKey, Outcome, bind, lock_lines
 
 FULL = "queue_full"
 _BEGIN = """
@@ -76,11 +76,8 @@ class Operations:
         """A new replay of the dead letters that there are now; an Outcome, and whose, when the key came before."""
         async with self._database.transaction() as connection:
             new, wanted = ids.uuid7(), REPLAY.dump_json(replay)
-            if idempotency:
-                await take_key(connection, project_id, idempotency, new)
-                owner = await owner_of(connection, project_id, idempotency)
-                if owner is not None and owner.job_id != new:
-                    return owner.outcome, owner.job_id
+            if owner := await bind(connection, project_id, idempotency, new):
+                return owner.outcome, owner.job_id
             named = replay.which.job_ids or ()
             total = len(named) or await dead_letters.count(connection, dead_letters.condition(project_id, replay.which))
             (row,) = await connection.fetch(

@@ -230,6 +230,15 @@ async def take_key(connection: Connection, project_id: UUID, key: IdempotencyKey
     await connection.execute(_KEYS, [project_id], [key.scope], [key.key], [key.fingerprint], [job_id])
 
 
+async def bind(connection: Connection, project_id: UUID, key: IdempotencyKey | None, new: UUID) -> Submitted | None:
+    """Bind the key to what is made now, in the caller's transaction; what it is bound to already, and why."""
+    if key is None:
+        return None
+    await take_key(connection, project_id, key, new)
+    owner = await owner_of(connection, project_id, key)
+    return owner if owner is not None and owner.job_id != new else None
+
+
 def _key_of(submission: Submission) -> tuple[UUID, str, str]:
     key = submission.idempotency
     return (submission.job.project_id, key.scope if key else "", key.key if key else "")

@@ -43,6 +43,7 @@ from app.jobs.wait import Wait
 from app.jobs.watch import Watch, WatchParts
 from app.ops.access import Access
 from app.ops.configfile import ConfigFile
+from app.ops.grants import Grants
 from app.ops.invalidation import Invalidation
 from app.ops.lookout import Lookout
 from app.ops.overview import Overview
@@ -68,6 +69,7 @@ from app.store.feed import Feed
 from app.store.keys import Keys
 from app.store.operations import Operations
 from app.store.places import Places
+from app.store.projects import Projects
 from app.store.reads import Reads
 from app.store.reports import Reports
 from app.store.submissions import Submissions
@@ -97,6 +99,7 @@ class Runtime:
     catalogue: Catalogue
     hours: Mapping[str, Hours]
     access: Access
+    grants: Grants
     reads: Reads
     workers: Workers
     deliveries: Deliveries
@@ -199,6 +202,8 @@ def _runtime(
     operations = Operations(database, render, bounds(settings.queue))
     cache = ExactCache(redis, settings.cache, settings.pepper.get_secret_value(), clock)
     outputs = Outputs(cache, clock)
+    keys = Keys(database)
+    access = Access(keys, settings.pepper.get_secret_value(), clock)
     submit = Submit(
         Submissions(database, render), reads, backlog, outputs, ring, wake, export, clock, hours, metrics, money.budgets
     )
@@ -215,7 +220,8 @@ def _runtime(
         metrics=metrics,
         export=export,
         catalogue=catalogue,
-        access=Access(Keys(database), settings.pepper.get_secret_value(), clock),
+        access=access,
+        grants=Grants(access, keys, Projects(database)),
         reads=reads,
         workers=workers,
         deliveries=deliveries,

@@ -53,10 +53,12 @@ RECORDS = (
     ),
     Check(
         "key-job",
-        "an idempotency key that holds points to a job, or to an operation",
+        "an idempotency key that holds points to a job, an operation, an API key or a project",
         "",
         """select i.key from idempotency i where i.created_at > now() - interval '24 hours'
             and not exists (select from jobs j where j.id = i.job_id)
-            and not exists (select from operations o where o.id = i.job_id)""",
+            and not exists (select from operations o where o.id = i.job_id)
+            and not exists (select from api_keys k where k.id = i.job_id)
+            and not exists (select from projects p where p.id = i.job_id)""",
     ),
 )
