@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Iterator, Mapping
+from contextvars import Context
 from uuid import UUID
 
+from app.domain import ids
 from app.domain.budget import Cap, Counter, Kind, Limits, Scope, Spender
 from app.domain.clock import Clock
 from app.domain.period import Period
@@ -14,8 +17,10 @@ from app.store.allowances import Allowances, Granted
 from app.store.database import StoreAway
 from app.telemetry.logs import log
 
-# A budget that a key was given, or that was raised, counts everywhere after this long.
-_FRESH_S = 1.0
+# What was read longer ago is read again beside the calls; what is older than the second figure is gone by no more.
+_FRESH_S, _STALE_S = 1.0, 2.0
+# Whose key was made so shortly ago waits for a look of its own; it covers what clocks differ by.
+_YOUNG_S = 5.0
 
 
 class Caps:
@@ -26,7 +31,8 @@ class Caps:
         self._allowances = allowances
         self._clock = clock
         self._granted = Granted({}, {})
-        self._read_at: float | None = None
+        # When the last look that has ended began, and the one under way (monotonic seconds).
+        self._read_at = self._begun_at = -math.inf
         self._reading: asyncio.Task[None] | None = None
         self.configure(budgets)
 
@@ -36,7 +42,7 @@ class Caps:
 
     async def of(self, spender: Spender) -> tuple[Cap, ...]:
         """What bounds it in the periods of this moment, the shortest first; nothing where no budget is its."""
-        await self._refresh()
+        await self._refresh(spender)
         now = self._clock.now()
         found = [
             Cap(Counter(scope, period, period.start(now)), limits.nanos[period], limits.hold)
@@ -62,16 +68,26 @@ class Caps:
             return default
         return Limits(own.nanos, default.hold if default else False)
 
-    async def _refresh(self) -> None:
-        """The first look is waited for, the next ones happen beside the calls."""
+    async def _refresh(self, spender: Spender) -> None:
+        """Looks again when it is time; waits for that where what is known may not be true any more.
+
+        Raises StoreAway when nothing was ever read.
+        """
         now = self._clock.monotonic()
-        if self._read_at is not None and now - self._read_at < _FRESH_S:
-            return
+        young = spender.key_id is not None and self._clock.now().timestamp() - ids.unix_s(spender.key_id) < _YOUNG_S
+        while self._read_at < (now if young else now - _FRESH_S):
+            reading = self._look()
+            if not young and self._read_at >= now - _STALE_S:
+                return
+            await asyncio.wait({reading})
+            reading.result()
+
+    def _look(self) -> asyncio.Task[None]:
+        """The look that is under way, or a new one."""
         if self._reading is None or self._reading.done():
-            self._reading = asyncio.get_running_loop().create_task(self._read())
-        if self._read_at is None:
-            await asyncio.wait({self._reading})
-            self._reading.result()
+            self._begun_at = self._clock.monotonic()
+            self._reading = asyncio.get_running_loop().create_task(self._read(), context=Context())
+        return self._reading
 
     async def _read(self) -> None:
         names = [name.removeprefix("project/") for name in self._limits if name.startswith("project/")]
@@ -79,9 +95,9 @@ class Caps:
             self._granted = await self._allowances.granted(names)
         except StoreAway as error:
             log("gateway").warning("budgets unread", error=str(error))
-            if self._read_at is None:
+            if self._read_at == -math.inf:
                 raise
-        self._read_at = self._clock.monotonic()
+        self._read_at = self._begun_at
 
 
 def _bound(spender: Spender, kind: Kind, what: str, limits: Limits | None) -> Iterator[tuple[Scope, Limits]]:
