@@ -23,6 +23,7 @@ from app.routers import (
     health,
     jobs,
     keys,
+    limits,
     openapi,
     operations,
     pools,
@@ -69,7 +70,10 @@ def create_app(settings: Settings, catalogue: Catalogue) -> FastAPI:
     )
     errors.install(app)
     # Routes are tried in this order: the most called first.
-    rooms = (jobs, events, feed, workflows, dead_letters, operations, cache, usage, keys, projects, pools, status, health)
+    rooms = (
+        jobs, events, feed, workflows, dead_letters, operations, cache, usage, limits, keys, projects, pools, status,
+        health,
+    )  # fmt: skip
     for room in rooms:
         app.include_router(room.router)
     openapi.install(app, catalogue)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from app.cli.verify import HEAD, row, summary
+from app.domain.advice import ADVICE
 from app.domain.clock import SYSTEM_CLOCK
 from app.domain.errors import CATALOGUE
 from app.domain.job import TERMINAL, TRANSITIONS, Status
@@ -52,13 +53,15 @@ def verbs() -> str:
 def errors() -> str:
     """The catalogue of error codes that are answers."""
     rows = [_error(code, str(entry.status)) for code, entry in CATALOGUE.items() if entry.status]
-    return "\n".join(["| Status | Code | Title | Retryable |", "| --- | --- | --- | --- |", *rows])
+    return "\n".join(["| Status | Code | Title | Retryable | What to do |", "| --- | --- | --- | --- | --- |", *rows])
 
 
 def job_errors() -> str:
     """The codes that stand in `job.error` only."""
-    rows = [_error(code) for code, entry in CATALOGUE.items() if not entry.status]
-    return "\n".join(["| Code | Title | Retryable |", "| --- | --- | --- |", *rows])
+    rows = [
+        _error(code, after=f"`{ADVICE[code].error_class}`") for code, entry in CATALOGUE.items() if not entry.status
+    ]
+    return "\n".join(["| Code | Class | Title | Retryable | What to do |", "| --- | --- | --- | --- | --- |", *rows])
 
 
 def benchmarks() -> str:
@@ -117,9 +120,10 @@ def _shown(found: frozenset[Status]) -> str:
     return ", ".join(f"`{state}`" for state in Status if state in found)
 
 
-def _error(code: str, *more: str) -> str:
+def _error(code: str, before: str = "", after: str = "") -> str:
     entry = CATALOGUE[code]
-    return f"| {' | '.join([*more, f'`{code}`', entry.title, 'yes' if entry.retryable else 'no'])} |"
+    cells = [before, f"`{code}`", after, entry.title, "yes" if entry.retryable else "no", ADVICE[code].what_to_do]
+    return f"| {' | '.join(cell for cell in cells if cell)} |"
 
 
 def _metrics(instruments: Sequence[Instrument]) -> str:

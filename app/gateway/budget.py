@@ -151,6 +151,11 @@ class Budgets:
             self._looks[spender] = (now, found)
         return found
 
+    async def bounding(self, spenders: Iterable[Spender]) -> list[tuple[Cap, int]]:
+        """Every budget that bounds one of them, and what is on the books of it. Raises StoreAway."""
+        caps = list(dict.fromkeys([cap for one in spenders for cap in await self._caps.of(one)]))
+        return list(zip(caps, await self.spent(caps), strict=True)) if caps else []
+
     async def spent(self, caps: Sequence[Cap]) -> list[int]:
         """What is on the books of each. Raises StoreAway."""
         try:

@@ -48,14 +48,15 @@ class Marks:
 
     async def _tell(self, cap: Cap, spent_nanos: int, level: int, type: EventType) -> None:
         try:
-            if await self._allowances.mark(cap, level, type, _told(cap, spent_nanos)):
+            if await self._allowances.mark(cap, level, type, budget_view(cap, spent_nanos)):
                 _log.warning(str(type), what=cap.shown, reason=f"{money.show(spent_nanos)} of {money.show(cap.nanos)}")
         except StoreAway:
             # The next call that is booked brings it up again.
             self._told.discard((cap.counter.name, level))
 
 
-def _told(cap: Cap, spent_nanos: int) -> dict[str, Any]:
+def budget_view(cap: Cap, spent_nanos: int) -> dict[str, Any]:
+    """A budget in one period, as events and `GET /v1/limits` tell it."""
     counter = cap.counter
     return {
         "object": "budget",

@@ -54,10 +54,15 @@ class Backlog:
         self._counted = await self._reads.unstarted()
         self._accepted -= stored
 
+    def unstarted(self, project_id: UUID) -> int:
+        """The project's jobs that have not started, as far as this process knows."""
+        counted = self._counted.get(project_id)
+        return (counted.count if counted else 0) + self._accepted[project_id]
+
     def admit(self, project_id: UUID) -> None:
         """Count one more job; `settled` must follow. Raises Problem `queue_full`."""
-        mine = [self._counted[project_id]] if project_id in self._counted else []
-        if _total(mine) + self._accepted[project_id] >= self._settings.max_unstarted_per_project:
+        if self.unstarted(project_id) >= self._settings.max_unstarted_per_project:
+            mine = [self._counted[project_id]] if project_id in self._counted else []
             raise _full("this project's queue", self._settings.max_unstarted_per_project, mine)
         if _total(self._counted.values()) + self._accepted.total() >= self._settings.max_unstarted:
             raise _full("the queue", self._settings.max_unstarted, self._counted.values())

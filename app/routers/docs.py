@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.routers import many_samples, money_shapes, pool_shapes, samples
+from app.routers import limit_shapes, many_samples, money_shapes, pool_shapes, samples
 
 _KEYED = ("missing_key", "invalid_key", "scope_missing")
 _ALWAYS = ("internal", "reduced_capacity")
@@ -211,6 +211,8 @@ OPERATIONS: dict[str, Operation] = {
     "usage.get": Operation(
         {200: Told("Sums, and all of it", "UsageReport", money_shapes.USAGE)}, ("input_invalid", "unknown_field")
     ),
+    "limits.get": Operation({200: Told("The limits", "ClientLimits", limit_shapes.LIMITS)}),
+    "errors.list": Operation({200: Told("The codes", "ErrorList", limit_shapes.ERRORS)}),
     "keys.create": Operation(
         {201: Told("Made", "ApiKeyState", money_shapes.MINTED)},
         ("invalid_header", "not_found", "idempotency_key_reused"),

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BeforeValidator, Field, WithJsonSchema
 
+from app.routers import limit_shapes
 from app.routers.schemas import DURATION_SCHEMA, Body, Moment, Plain, read_seconds
 from app.routers.shapes import Answer
 from app.settings.budgets import MOST_USD
@@ -161,7 +162,9 @@ class ProjectList(Answer):
     has_more: bool
 
 
-ANSWERS: tuple[type[Answer], ...] = (UsageReport, ApiKeyState, ApiKeyList, ProjectState, ProjectList)
+ANSWERS: tuple[type[Answer], ...] = (
+    UsageReport, ApiKeyState, ApiKeyList, ProjectState, ProjectList, *limit_shapes.ANSWERS,
+)  # fmt: skip
 BODIES: dict[str, type[Body]] = {
     "NewKey": NewKeyBody, "KeyChange": KeyBody, "Rotate": RotateBody, "NewProject": NewProjectBody,
 }  # fmt: skip

@@ -22,6 +22,7 @@ from app.domain.crash import arm
 from app.domain.hours import Hours
 from app.domain.job import Job
 from app.engine.catalogue import Catalogue, CatalogueError
+from app.gateway.breaker import Breakers
 from app.gateway.cache import ExactCache
 from app.gateway.levers import Levers
 from app.gateway.money import Money
@@ -50,6 +51,7 @@ from app.ops.overview import Overview
 from app.ops.parts import Parts
 from app.ops.pools import Pools
 from app.ops.report import Report
+from app.ops.room import Room
 from app.ops.scrape import Scrape
 from app.ops.treasury import Treasury
 from app.settings import ConfigurationError, Settings
@@ -108,7 +110,9 @@ class Runtime:
     recover: Recover
     replay: Replay
     backlog: Backlog
+    room: Room
     cache: ExactCache
+    breakers: Breakers
     outputs: Outputs
     invalidation: Invalidation
     submit: Submit
@@ -170,6 +174,7 @@ async def open_runtime(
         runtime = _runtime(settings, catalogue, role, lanes, clock, tracing, database, redis)
         stack.push_async_callback(runtime.export.close)
         stack.push_async_callback(runtime.cache.close)
+        stack.push_async_callback(runtime.breakers.close)
         stack.push_async_callback(runtime.money.close)
         yield runtime
 
@@ -201,6 +206,8 @@ def _runtime(
     backlog = Backlog(reads, settings.queue, clock)
     operations = Operations(database, render, bounds(settings.queue))
     cache = ExactCache(redis, settings.cache, settings.pepper.get_secret_value(), clock)
+    breakers = Breakers(redis, clock, slow_share=settings.breaker.slow_share)
+    file.follow(lambda new: breakers.renew(new.breaker.slow_share))
     outputs = Outputs(cache, clock)
     keys = Keys(database)
     access = Access(keys, settings.pepper.get_secret_value(), clock)
@@ -230,7 +237,9 @@ def _runtime(
         recover=Recover(database, controls, workers, deliveries, ring, wake, heart, export, cascade, clock, interval_s),
         replay=Replay(DeadLetters(database), operations, Audits(database), ring, wake, clock, interval_s),
         backlog=backlog,
+        room=Room(backlog, money.budgets, catalogue),
         cache=cache,
+        breakers=breakers,
         outputs=outputs,
         invalidation=Invalidation(cache, Audits(database), clock),
         submit=submit,
