@@ -4,28 +4,30 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from app.domain.errors import Fault, MustWait, ProviderAuth, RateLimited, SystemFault, TransientError
 from app.domain.job import Reason
-from app.engine.policies import Policy
 from app.engine.run import Run
-from app.gateway.breaker import Dependency, Ending
+from app.engine.work import Work
+from app.gateway.breaker import Dependency
+from app.gateway.ending import Ending
 from app.telemetry.place import root_of
 
 R = TypeVar("R")
 
 
-async def guarded(run: Run, policy: Policy, act: Callable[[], Awaitable[R]]) -> R:
-    """What `act` gives, where the policy names a breaker behind that breaker. Raises what `act` raises.
+async def guarded(run: Run, work: Work[Any], act: Callable[[], Awaitable[R]]) -> R:
+    """What `act` gives, where the step's policy names a breaker behind that breaker. Raises what `act` raises.
 
     Raises MustWait `provider_down` while the breaker is open, and in place of a failure of the probe, and of one that
     opens it: those charge no try, unless the author allows only one and it may have had its effect.
     """
+    policy = work.policy
     if run.breakers is None or policy.breaker is None:
         return await act()
     dependency = Dependency(run.project_id, run.test_mode, policy.breaker)
-    given = await run.breakers.ask(dependency)
+    given, began_s = await run.breakers.ask(dependency), run.clock.monotonic()
     try:
         result = await act()
     except Fault as fault:
@@ -36,8 +38,15 @@ async def guarded(run: Run, policy: Policy, act: Callable[[], Awaitable[R]]) -> 
         if is_open and (ending is Ending.REFUSED or (ending is Ending.FAILED and policy.tries > 1)):
             raise MustWait(Reason.PROVIDER_DOWN, run.clock.now()) from fault
         raise
-    await run.breakers.tell(dependency, given, Ending.OK)
+    slow = _slow(work, run.clock.monotonic() - began_s, run.breakers.slow_share)
+    await run.breakers.tell(dependency, given, Ending.FAILED if slow else Ending.OK)
     return result
+
+
+def _slow(work: Work[Any], took_s: float, share: float) -> bool:
+    """Whether a try that ended well took too much of its time. Models' calls are judged where their waits are known."""
+    bound_s = work.policy.timeout_s if work.kind == "step" else None
+    return bound_s is not None and took_s > share * bound_s
 
 
 def _ending(fault: Fault) -> Ending | None:

@@ -95,7 +95,7 @@ class Tries:
     async def _try_on(self, work: Work[T], course: _Course) -> T:
         while True:
             try:
-                output, value = await guarded(self._run, work.policy, lambda: self._one_try(work, course, work.act))
+                output, value = await guarded(self._run, work, lambda: self._one_try(work, course, work.act))
             except MustWait as wait:
                 if wait.reason == Reason.PROVIDER_DOWN:
                     return await self._closed_to(work, course, wait)

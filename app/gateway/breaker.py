@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from enum import StrEnum
 from typing import Any, Literal
 from uuid import UUID
 
@@ -15,6 +14,7 @@ from app.domain.clock import SYSTEM_CLOCK, Clock
 from app.domain.errors import MustWait, SystemFault
 from app.domain.job import Reason
 from app.gateway.breaker_away import LocalBreaker
+from app.gateway.ending import Ending
 from app.gateway.reach import Reach, RedisAway
 from app.gateway.scripts import script, source
 from app.telemetry.logs import log
@@ -24,15 +24,6 @@ PREFIX = "laneway:breaker:"
 _ROUND_TRIP_S = 0.5
 _SCRIPT = script(source("breaker.lua", "breaker_door.lua"))
 _log = log("gateway")
-
-
-class Ending(StrEnum):
-    """How a call ended, as a breaker counts it; `other` (a limit, a wrong input) says no more than that it is there."""
-
-    OK = "ok"
-    FAILED = "failed"
-    REFUSED = "refused"
-    OTHER = "other"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +55,21 @@ class Breakers:
     (breaker_away.py); what it learned so is forgotten when Redis is back.
     """
 
-    def __init__(self, redis: Redis, clock: Clock = SYSTEM_CLOCK, prefix: str = PREFIX) -> None:
+    def __init__(
+        self, redis: Redis, clock: Clock = SYSTEM_CLOCK, prefix: str = PREFIX, slow_share: float = 1.0
+    ) -> None:
+        """`slow_share`: what took more than this part of its timeout is told as failed."""
+        self.slow_share = slow_share
         self._reach = Reach(redis, clock, "breakers", prefix, _ROUND_TRIP_S)
         self._clock = clock
         self._prefix = prefix
         self._open: set[str] = set()
         self._local: dict[str, LocalBreaker] = {}
         self._reach.on_return = self._local.clear
+
+    def renew(self, slow_share: float) -> None:
+        """By another share from now on."""
+        self.slow_share = slow_share
 
     async def ask(self, dependency: Dependency) -> Pass:
         """A pass for one call, told of in every case.
@@ -96,9 +95,8 @@ class Breakers:
             else:
                 self._heard(dependency, state)
                 return dependency.key in self._open
-        failed = ending in (Ending.FAILED, Ending.REFUSED)
         local = self._breaker(dependency)
-        local.tell(self._clock.monotonic(), given.probe, failed, ending is Ending.REFUSED)
+        local.tell(self._clock.monotonic(), given.probe, ending)
         return local.opened
 
     async def force(self, dependency: Dependency, how: Literal["open", "closed", "auto"]) -> None:

@@ -72,6 +72,7 @@ class Gateway:
         lengths: Lengths | None = None,
     ) -> None:
         self._limits = settings.gateway
+        self._slow_share = settings.breaker.slow_share
         self._clients = clients
         self._limiter = limiter
         self._clock = clock
@@ -195,7 +196,8 @@ class Gateway:
             fault = SystemFault(f"the client of provider {provider} failed: {type(error).__name__}")
             fault.__cause__ = error
             return self._account.left(sent, fault.code, hearing), fault, None
-        ended, lesson = self._account.answered(sent, answer), after_answer(answer, self._clock.monotonic() - sent_s)
+        lesson = after_answer(answer, self._clock.monotonic() - sent_s, self._slow_share * wire.timeout_s)
+        ended = self._account.answered(sent, answer)
         if answer.finish_reason == REFUSED:
             return ended, InputError(f"provider {provider} refused the content", code=ended.error_code), lesson
         return ended, ModelAnswer(answer.text, answer.finish_reason, vectors=answer.vectors), lesson

@@ -76,6 +76,7 @@ def as_json(result: CallResult) -> bytes:
         "used": result.used,
         "retry_after": result.retry_after_s,
         "label": result.hints.label,
+        "slow": result.slow or None,
     }
     for dimension, limit, left in result.hints.limits:
         found |= {f"limit_{dimension}": limit, f"left_{dimension}": left}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from app.clients.base import WireAnswer, WireError
 from app.domain.errors import RateLimited
 from app.gateway.pool import NO_CONNECTION, TIMED_OUT, CallResult
@@ -9,10 +11,10 @@ from app.gateway.pool import NO_CONNECTION, TIMED_OUT, CallResult
 _TOO_MANY, _NO_CREDIT, _BROKEN = 429, 402, 502
 
 
-def after_answer(answer: WireAnswer, took_s: float) -> CallResult:
-    """A whole answer; the tokens are those that the provider counted."""
+def after_answer(answer: WireAnswer, took_s: float, slow_s: float = math.inf) -> CallResult:
+    """A whole answer; the tokens are those that the provider counted. One that took longer than `slow_s` is slow."""
     used = answer.usage.input + answer.usage.output if answer.usage else None
-    return CallResult(answer.status, took_s, used, hints=answer.hints)
+    return CallResult(answer.status, took_s, used, hints=answer.hints, slow=took_s > slow_s)
 
 
 def after_error(error: WireError, took_s: float) -> CallResult:

@@ -98,19 +98,19 @@ class Line:
         """Give the lease back, with what became of its call; None: nobody knows. Never waits, never fails."""
         self._end(permit.lease.id, result)
         if result is not None and self._local is not None:
-            self._local.learn(result)
+            self._local.learn(result, permit.probe)
 
     def configure(self, pool: Pool) -> None:
         """The configuration says something else of the pool now."""
         self.pool = pool
         self._whole = max(1, self._whole)
 
-    def take(self, lease_id: str, mark: bytes) -> bool:
+    def take(self, lease_id: str, mark: bytes, probe: bool = False) -> bool:
         """A grant for a caller of this process; False when nobody waits for it here."""
         waiter = self._waiters.take(lease_id)
         if waiter is None:
             return False
-        waiter.probe = _PROBE in mark
+        waiter.probe = probe or _PROBE in mark
         self._holding.take(waiter.lease, mark, self._clock.monotonic())
         if waiter.future.done():
             self._end(lease_id, None)
@@ -268,7 +268,7 @@ class Line:
     def _turn_away(self) -> None:
         """Without Redis: keep to our part of what was known."""
         if self._local is None:
-            self._reason, self._turned_away = "", 0
+            self._turned_away = 0
             self._local = LocalPool(self.pool, self._snapshot, self._clock, self._unnamed_wait_s)
         wait_s: float | None = None
         waiting = self._waiters.in_order()
@@ -276,10 +276,14 @@ class Line:
             wait_s = self._local.ask(waiter.wanted, len(self._holding))
             if wait_s != 0:
                 break
-            self.take(waiter.lease.id, b"")
+            self.take(waiter.lease.id, b"", self._local.opened)
+        # Nobody holds a slot for a provider that is down.
+        self._reason = _BREAKER if self._local.opened else ""
         self._until_s = self._clock.monotonic() + (wait_s or 0.0)
         if wait_s:
-            self._waiters.send_away(lambda: self._must_wait(wait_s), lambda waiter: wait_s > waiter.wanted.max_wait_s)
+            self._waiters.send_away(
+                lambda: self._must_wait(wait_s), lambda waiter: wait_s > self._patience_s(waiter.wanted)
+            )
         self._waiters.start_patience(waiting, self._give_up)
         self._agenda.hasten(_AWAY_S if wait_s is None else min(wait_s, _AWAY_S))
 

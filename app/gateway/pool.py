@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.clients.base import NO_HINTS, LimitHints
+from app.gateway.ending import Ending
 
 # Statuses of calls that ended without one: no connection, no answer in time.
 NO_CONNECTION, TIMED_OUT = 0, 598
@@ -50,7 +51,8 @@ class CallResult:
     """How a call ended, as far as the pool learns from it.
 
     `status` is HTTP's (429 only where it is a limit), NO_CONNECTION or TIMED_OUT; `took_s` the seconds from sent to
-    ended; `used` its input and output tokens as the provider counts them, None where it didn't say.
+    ended; `used` its input and output tokens as the provider counts them, None where it didn't say; `slow`: it brought
+    an answer so late that it counts as failed for the breaker.
     """
 
     status: int
@@ -58,8 +60,18 @@ class CallResult:
     used: int | None = None
     retry_after_s: float | None = None
     hints: LimitHints = NO_HINTS
+    slow: bool = False
 
     @property
     def good(self) -> bool:
         """Whether it brought an answer."""
         return 200 <= self.status < 300
+
+    @property
+    def ending(self) -> Ending:
+        """As a breaker counts it: the rule of `settlement.lua`."""
+        if self.good:
+            return Ending.FAILED if self.slow else Ending.OK
+        if self.status == NO_CONNECTION:
+            return Ending.REFUSED
+        return Ending.FAILED if self.status >= 500 else Ending.OTHER

@@ -9,7 +9,8 @@ from typing import Any
 import orjson
 
 from app.domain.clock import Clock
-from app.gateway.pool import NO_CONNECTION, CallResult, Pool
+from app.gateway.breaker_away import LocalBreaker
+from app.gateway.pool import CallResult, Pool
 from app.gateway.waiter import Wanted
 
 # Where nothing was ever heard of the pool, a worker takes one of four for itself.
@@ -17,9 +18,6 @@ _UNKNOWN_WORKERS = 4
 # What a worker leaves of a limit that it shares by guess (`figures.lua` has the same for what was learned).
 _SHARE = 0.85
 _CUT = 0.8
-# So many failures in a row, and it tries one call at a time, more and more rarely.
-_DOWN_AFTER = 10
-_DOWN_S = (1.0, 60.0)
 
 
 @dataclass(slots=True)
@@ -54,24 +52,32 @@ class LocalPool:
         self._buckets = [_Bucket(one["name"], one["rate"], one["depth"], 0.0, now_s) for one in dimensions]
         self._rest_until_s = now_s
         self._cut_s = now_s
-        self._failures = 0
+        self._breaker = LocalBreaker(known.get("breaker") == "open", now_s)
+
+    @property
+    def opened(self) -> bool:
+        """Whether its breaker is open."""
+        return self._breaker.opened
 
     def ask(self, wanted: Wanted, held: int) -> float | None:
-        """0: go. Else the seconds until it is worth to ask again; None: after a call has ended."""
+        """0: go, as the probe where its breaker is open. Else the seconds until it is worth to ask again; None: after a
+        call has ended.
+        """
         now_s = self._clock.monotonic()
-        if self._stopped or held >= self._cap or (self._failures >= _DOWN_AFTER and held):
+        if self._stopped or held >= self._cap:
             return None
         wait_s = max(
             [self._rest_until_s - now_s, *(one.wait_s(_cost(one.name, wanted), now_s) for one in self._buckets)]
         )
+        wait_s = wait_s if wait_s > 0 else self._breaker.wait_s(now_s)
         if wait_s > 0:
             return wait_s
         for bucket in self._buckets:
             bucket.level -= _cost(bucket.name, wanted)
         return 0.0
 
-    def learn(self, result: CallResult) -> None:
-        """A refusal makes it rest and go slower, once for all calls that were sent before; failures in a row too."""
+    def learn(self, result: CallResult, probe: bool) -> None:
+        """A refusal makes it rest and go slower, once for all calls that were sent before; its breaker counts all."""
         now_s = self._clock.monotonic()
         if result.status == 429:
             wait_s = self._unnamed_wait_s if result.retry_after_s is None else result.retry_after_s
@@ -80,12 +86,7 @@ class LocalPool:
                 self._cut_s = now_s
                 for bucket in self._buckets:
                     bucket.rate, bucket.level = bucket.rate * _CUT, min(bucket.level, 0.0)
-        failed = result.status >= 500 or result.status == NO_CONNECTION
-        self._failures = self._failures + 1 if failed else 0
-        if self._failures >= _DOWN_AFTER:
-            shortest_s, longest_s = _DOWN_S
-            down_s = min(longest_s, shortest_s * 2.0 ** min(self._failures - _DOWN_AFTER, 10))
-            self._rest_until_s = max(self._rest_until_s, now_s + down_s)
+        self._breaker.tell(now_s, probe, result.ending)
 
 
 def _guess(pool: Pool) -> Mapping[str, Any]:

@@ -1,6 +1,7 @@
 """Settings: frozen groups, read from the environment and `laneway.toml`; the only reader of the environment."""
 
 from app.settings.alerts import AlertSettings
+from app.settings.breaker import BreakerSettings
 from app.settings.budgets import BudgetSettings
 from app.settings.cache import CacheSettings
 from app.settings.load import ConfigurationError, child_environment, load_settings
@@ -26,6 +27,7 @@ from app.settings.settings import (
 __all__ = [
     "LANES",
     "AlertSettings",
+    "BreakerSettings",
     "BudgetSettings",
     "CacheSettings",
     "ConfigurationError",

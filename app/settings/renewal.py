@@ -9,7 +9,7 @@ from app.settings.load import ConfigurationError, load_settings
 from app.settings.settings import Settings
 
 # What a running process takes. All else is built once, from what was there at its start.
-LIVE = frozenset({"providers", "models", "prices", "budgets", "lanes", "alerts", "webhooks", "gateway"})
+LIVE = frozenset({"providers", "models", "prices", "budgets", "lanes", "alerts", "webhooks", "gateway", "breaker"})
 # Inside a live group, what parts that go on were made with: the sender's connections, the lines of the pools.
 _BUILT = frozenset({"webhooks.allow_private", "gateway.rate_limit_wait_s"})
 

@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from app.domain.duration import seconds
 from app.domain.hours import Hours, hours
 from app.settings.alerts import AlertSettings
+from app.settings.breaker import BreakerSettings
 from app.settings.budgets import BudgetSettings, known_budgets
 from app.settings.cache import CacheSettings
 from app.settings.providers import (
@@ -161,6 +162,7 @@ class Settings(BaseSettings):
     webhooks: WebhookSettings = WebhookSettings()
     alerts: AlertSettings = AlertSettings()
     gateway: GatewaySettings = GatewaySettings()
+    breaker: BreakerSettings = BreakerSettings()
     cache: CacheSettings = CacheSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
     lanes: dict[str, LaneSettings] = {}

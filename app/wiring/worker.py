@@ -11,7 +11,6 @@ import httpx
 from app.clients.dialect import build_clients
 from app.clients.http import open_http
 from app.clients.webhook import WebhookClient
-from app.gateway.breaker import Breakers
 from app.gateway.cached import Cached
 from app.gateway.door import Door
 from app.gateway.funds import Funds
@@ -54,9 +53,7 @@ async def open_worker(runtime: Runtime) -> AsyncIterator[WorkerRuntime]:
         limiter = Limiter(runtime.redis, runtime.clock, unnamed_wait_s=wait_s)
         stack.push_async_callback(limiter.close)
         deliver = _deliver(runtime, stack)
-        breakers = Breakers(runtime.redis, runtime.clock)
-        stack.push_async_callback(breakers.close)
-        parts = _parts(runtime, _door(runtime, http, limiter), breakers)
+        parts = _parts(runtime, _door(runtime, http, limiter))
         run = Run(parts)
         strays = Strays(
             runtime.controls, parts.claims, run, runtime.deliveries, deliver, runtime.process_id, runtime.ring,
@@ -92,7 +89,7 @@ def _door(runtime: Runtime, http: httpx.AsyncBaseTransport, limiter: Limiter) ->
     return door
 
 
-def _parts(runtime: Runtime, door: Door, breakers: Breakers) -> RunParts:
+def _parts(runtime: Runtime, door: Door) -> RunParts:
     database, render, metrics, clock = runtime.database, runtime.render, runtime.metrics, runtime.clock
     progress = Progress(runtime.controls, runtime.wake, clock)
     first_mend_s = runtime.settings.queue.mend_schedule_s[0]
@@ -101,7 +98,7 @@ def _parts(runtime: Runtime, door: Door, breakers: Breakers) -> RunParts:
         steps=Steps(database, metrics, runtime.money.budgets.booked),
         children=Children(database, render, metrics=metrics),
         cache=runtime.cache,
-        breakers=breakers,
+        breakers=runtime.breakers,
         outputs=runtime.outputs,
         settle=Settle(Leaves(database, render), progress, metrics, clock, first_mend_s),
         progress=progress,

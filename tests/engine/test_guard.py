@@ -14,7 +14,8 @@ from app.bell.redis import open_redis
 from app.domain.job import Reason
 from app.domain.step import StepStatus, Via
 from app.engine.outcome import Failed, Parked, Succeeded
-from app.gateway.breaker import Breakers, Dependency, Ending
+from app.gateway.breaker import Breakers, Dependency
+from app.gateway.ending import Ending
 from laneway import InputError, Policy, ProcessingError, SystemFault, TransientError
 from tests.engine.support import PROJECT, Flaky, once
 from tests.supervise.embedded import RunningServer, open_folder, open_servers
@@ -100,6 +101,19 @@ async def test_timeouts_open_it(breakers: Breakers) -> None:
     policy = Policy(breaker="crm", tries=1, timeout="10ms")
     await asyncio.gather(*(once(slow, policy=policy, breakers=breakers) for _ in range(20)))
     assert await breakers.state(CRM) == "open"
+
+
+@pytest.mark.parametrize(("slow_share", "state"), [(0.01, "open"), (1.0, "closed")])
+async def test_tries_that_end_well_and_late_open_it(breakers: Breakers, slow_share: float, state: str) -> None:
+    async def late() -> str:
+        await asyncio.sleep(0.15)
+        return "here"
+
+    breakers.slow_share = slow_share
+    policy = Policy(breaker="crm", timeout="10s")
+    ended = await asyncio.gather(*(once(late, policy=policy, breakers=breakers) for _ in range(20)))
+    assert all(isinstance(outcome, Succeeded) for outcome, _ in ended)
+    assert await breakers.state(CRM) == state
 
 
 async def test_while_it_is_open_the_fallback_answers_at_once(breakers: Breakers) -> None:

@@ -11,7 +11,8 @@ from redis.asyncio import Redis
 
 from app.domain.clock import SYSTEM_CLOCK
 from app.domain.errors import MustWait
-from app.gateway.breaker import Breakers, Dependency, Ending, Pass
+from app.gateway.breaker import Breakers, Dependency, Pass
+from app.gateway.ending import Ending
 from app.gateway.reach import RedisAway
 from tests.gateway.conftest import open_redis
 from tests.supervise.embedded import RunningServer

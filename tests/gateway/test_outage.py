@@ -11,10 +11,11 @@ from app.domain.clock import SYSTEM_CLOCK
 from app.domain.errors import MustWait, TransientError
 from app.gateway.limiter import Limiter
 from app.gateway.pool import NO_CONNECTION, CallResult, Permit, Pool
+from app.settings import BreakerSettings
 from tests.gateway.admitting import GOOD, admit, wide
 from tests.gateway.asking import request, settings_for
 from tests.gateway.conftest import NewGateway, NewLimiter
-from tests.loadtest.provider_process import ProviderProcess
+from tests.loadtest.provider_process import ProviderProcess, running_provider
 from tests.stack import free_port
 
 REFUSED = CallResult(NO_CONNECTION, 0.01)
@@ -93,3 +94,16 @@ async def test_the_next_target_is_asked_while_one_is_down(new_gateway: NewGatewa
     answers = [await gateway.complete(request(), calls.append) for _ in range(20)]
     assert {answer.text for answer in answers} == {"positive"}
     assert sum(call.provider == "main" for call in calls) < 14
+
+
+@pytest.mark.parametrize(("slow_share", "reasons"), [(0.1, {"provider_down"}), (1.0, set())])
+async def test_answers_that_come_late_open_it(new_gateway: NewGateway, slow_share: float, reasons: set[str]) -> None:
+    with running_provider(latency="fixed(0.4)") as provider:
+        settings = settings_for(provider.base_url)
+        gateway = new_gateway(settings.model_copy(update={"breaker": BreakerSettings(slow_share=slow_share)}))
+        ended: list[object] = []
+        for _ in range(3):
+            asking = (gateway.complete(request(timeout_s=3.0), lambda call: None) for _ in range(20))
+            ended += await asyncio.gather(*asking, return_exceptions=True)
+        assert {one.reason for one in ended if isinstance(one, MustWait)} == reasons
+        assert sum(not isinstance(one, Exception) for one in ended) >= 20

@@ -24,8 +24,9 @@ local function give_back_rest(s, now, mark, used)
   end
 end
 
-local function kind(status)
-  if status >= 200 and status < 300 then return "ok" end
+local function kind(result)
+  local status = result.status
+  if status >= 200 and status < 300 then return result.slow and "failed" or "ok" end
   if status == 0 then return "refused" end
   return status >= 500 and "failed" or "other"
 end
@@ -66,7 +67,7 @@ end
 
 function settlement.settle(s, now, mark, result, in_flight)
   -- No mark: granted by a worker alone, while Redis was away. Only the breaker can use it.
-  if not mark then return outcome(s, now, nil, kind(result.status)) end
+  if not mark then return outcome(s, now, nil, kind(result)) end
   latency.pass(s, now, in_flight + 1)
   local stale = mark.at < s.returned_at
   if not stale then announcements.read(s, now, mark, result) end
@@ -76,9 +77,9 @@ function settlement.settle(s, now, mark, result, in_flight)
     give_back_rest(s, now, mark, used_of(mark, result))
   end
   if result.status == 429 and not stale then refusal.react(s, now, mark, result, in_flight) end
-  local how = kind(result.status)
+  local how = kind(result)
   outcome(s, now, mark, how)
-  if how == "ok" and result.used and not stale then
+  if (how == "ok" or result.slow) and result.used and not stale then
     latency.learn(s, now, mark, math.max(0, now - result.sent), math.max(0, result.used - mark.input))
   end
 end
