@@ -41,7 +41,6 @@ class Verdict:
     """`grants` are leases of this process and their marks. The next ones may come in `wait_s` (None: after a settle).
 
     `unknown`: nothing was taken in, the whole must be told. `keeper`: this process is the one to come then.
-    `sent_away`: waiters for whom the line is too long, and how many seconds it is.
     """
 
     unknown: bool
@@ -49,7 +48,6 @@ class Verdict:
     reason: str = ""
     keeper: bool = False
     snapshot: bytes = b""
-    sent_away: Sequence[tuple[str, float]] = ()
     grants: Sequence[tuple[str, bytes]] = ()
 
 
@@ -115,23 +113,20 @@ def limits_of(pool: Pool) -> bytes:
     return orjson.dumps({name: value for name, value in found.items() if value is not None})
 
 
-def _arrival(waiter: Waiter, now_s: float) -> tuple[int | str, ...]:
+def _arrival(waiter: Waiter, now_s: float) -> tuple[int, str, str, str, int, int]:
     """Who has waited for long keeps the place; of the others, who is told of first came first."""
     waited_s = now_s - waiter.since_s
     waited_ms = int(waited_s * 1000) if waited_s >= _LONG_S else 0
-    wanted = waiter.wanted
-    patience_ms = int(wanted.max_wait_s * 1000)
-    return *waiter.place, waiter.lease.id, wanted.rank, waited_ms, patience_ms, int(wanted.again)
+    return *waiter.place, waiter.lease.id, waiter.wanted.rank, waited_ms
 
 
 def _verdict(answer: list[Any]) -> Verdict:
-    unknown, wait_ms, reason, keeper, snapshot, sent_away, *granted = answer
+    unknown, wait_ms, reason, keeper, snapshot, *granted = answer
     return Verdict(
         unknown=bool(unknown),
         wait_s=None if wait_ms < 0 else wait_ms / 1000,
         reason=reason.decode(),
         keeper=bool(keeper),
         snapshot=snapshot,
-        sent_away=[(lease_id.decode(), ms / 1000) for lease_id, ms in zip(sent_away[::2], sent_away[1::2], strict=True)],
         grants=[(lease_id.decode(), mark) for lease_id, mark in zip(granted[::2], granted[1::2], strict=True)],
     )
