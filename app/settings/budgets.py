@@ -11,6 +11,7 @@ from pydantic import Field, field_validator
 from app.domain import money
 from app.domain.period import Period
 from app.settings.providers import Group
+from app.settings.refusal import Broken
 
 KINDS = ("project", "workflow", "key")
 # Counters are exact up to 2^53 nano-dollars.
@@ -46,10 +47,8 @@ def known_budgets(budgets: dict[str, BudgetSettings]) -> dict[str, BudgetSetting
     for name in budgets:
         kind, slash, what = name.partition("/")
         if kind not in KINDS or (slash and (kind == "key" or not what)):
-            raise ValueError(
-                f"budgets.{name} is nobody's: use project, workflow or key for each of them, or project/NAME or "
-                "workflow/NAME for one"
-            )
+            rule = "is nobody's: use project, workflow or key for each of them, or project/NAME, workflow/NAME for one"
+            raise Broken(rule, name)
     return budgets
 
 

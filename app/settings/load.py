@@ -10,15 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr, ValidationError
-from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsError, TomlConfigSettingsSource
 
+from app.settings.refusal import explain, unreadable
 from app.settings.settings import Settings
 
 CONFIG_NAME = "laneway.toml"
-_KINDS: tuple[tuple[type, str], ...] = (
-    (bool, "true or false"), (int, "a whole number"), (float, "a number"), (str, "a text"), (list, "a list"),
-)  # fmt: skip
 
 
 class ConfigurationError(Exception):
@@ -36,11 +33,11 @@ def load_settings(data_dir: Path | None = None, **overrides: Any) -> Settings:
     try:
         settings = layered(**given, config=path)
     except ValidationError as error:
-        raise ConfigurationError(_explain(error, path)) from None
+        raise ConfigurationError(explain(error, path, os.environ)) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise ConfigurationError(f"{path}: not valid TOML: {error}") from None
     except SettingsError as error:
-        raise ConfigurationError(f"The environment is refused: {error}") from None
+        raise ConfigurationError(unreadable(_field(error), os.environ)) from None
     return _with_provider_keys(settings)
 
 
@@ -76,25 +73,15 @@ def _existing(path: Path) -> Path:
     return path
 
 
+def _field(error: SettingsError) -> str:
+    """The field whose variable could not be read: the library tells it in words only."""
+    found = re.search(r'field "([^"]+)"', str(error))
+    return found[1] if found else "config"
+
+
 def child_environment(extra: Mapping[str, str]) -> dict[str, str]:
     """This process's environment with `extra` on top, for a child process."""
     return {**os.environ, **extra}
-
-
-def _explain(error: ValidationError, path: Path | None) -> str:
-    lines = [f"The configuration is refused ({path or 'environment'}):"]
-    for item in error.errors(include_url=False):
-        key = ".".join(str(part) for part in item["loc"]) or "settings"
-        lines.append(f"  {key}: {_rule(item)}")
-    return "\n".join(lines)
-
-
-def _rule(item: ErrorDetails) -> str:
-    """The rule that is broken, and of what kind the value is; never the value, which may be a secret."""
-    if item["type"] == "extra_forbidden":
-        return "unknown key: remove it or correct its name"
-    kind = next((name for kind, name in _KINDS if isinstance(item["input"], kind)), None)
-    return item["msg"] if kind is None or item["type"] == "missing" else f"{item['msg']} (given: {kind})"
 
 
 def _with_provider_keys(settings: Settings) -> Settings:

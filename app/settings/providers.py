@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
+from app.settings.refusal import Broken
+
 
 class Group(BaseModel):
     """A frozen group of settings that refuses keys it does not know."""
@@ -49,7 +51,7 @@ class ProviderSettings(Group):
         seen: set[str] = set()
         for name, pool in self.pools.items():
             if twice := seen & set(pool.models):
-                raise ValueError(f"model {sorted(twice)[0]!r} stands in pool {name!r} and in another one")
+                raise Broken(f"model {sorted(twice)[0]!r} stands in another pool too", "pools", name, "models")
             seen |= set(pool.models)
         return self
 

@@ -23,6 +23,7 @@ from app.settings.providers import (
     PriceSettings,
     ProviderSettings,
 )
+from app.settings.refusal import Broken
 
 LANES = ("interactive", "standard", "bulk", "delivery")
 SIMULATED = "simulated"
@@ -193,9 +194,9 @@ class Settings(BaseSettings):
     def _known_lanes(cls, value: dict[str, LaneSettings]) -> dict[str, LaneSettings]:
         for name in value:
             if name not in LANES:
-                raise ValueError(f"lane {name!r} does not exist: use one of {', '.join(LANES)}")
+                raise Broken(f"there is no such lane: use one of {', '.join(LANES)}", name)
         if "delivery" in value and value["delivery"].off_peak:
-            raise ValueError("delivery has no off-peak hours: webhooks are sent when they are due")
+            raise Broken("there are none: webhooks are sent when they are due", "delivery", "off_peak")
         return value
 
     @field_validator("budgets")
@@ -208,17 +209,17 @@ class Settings(BaseSettings):
         for alias, ladder in self.models.items():
             for target in ladder.ladder:
                 if target.provider not in self.providers:
-                    raise ValueError(
-                        f"models.{alias}.ladder names provider {target.provider!r}, which is not configured"
-                    )
+                    known = ", ".join(sorted(self.providers)) or "none"
+                    rule = f"names provider {target.provider!r}, which is not configured (configured: {known})"
+                    raise Broken(rule, "models", alias, "ladder")
         return self
 
     @model_validator(mode="after")
     def _no_default_secrets(self) -> Settings:
         if self.mode == "production" and self.pepper.get_secret_value() == "laneway-development-pepper":
-            raise ValueError("pepper must be set in production mode: a random text of at least 32 characters")
+            raise Broken("must be set in production mode: a random text of at least 32 characters", "pepper")
         if self.mode == "production" and self.webhooks.allow_private:
-            raise ValueError("webhooks.allow_private is for development: unset it in production mode")
+            raise Broken("is for development: unset it in production mode", "webhooks", "allow_private")
         return self
 
     @property

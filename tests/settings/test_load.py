@@ -74,9 +74,10 @@ def test_a_named_file_and_one_in_the_data_folder_are_found(monkeypatch: pytest.M
     [
         (("slots = 7", 'slots = "many"'), "lanes.bulk.slots"),
         (("slots = 7", "slots = 0"), "lanes.bulk.slots"),
-        (("[lanes.bulk]", "[lanes.express]"), "express"),
+        (("[lanes.bulk]", "[lanes.express]"), "  lanes.express: there is no such lane"),
+        (("[budgets.project]", "[budgets.shop]"), "  budgets.shop: is nobody's"),
         (('dialect = "openai"', 'dialect = "smoke"'), "providers.main.dialect"),
-        (('provider = "main"', 'provider = "other"'), "other"),
+        (('provider = "main"', 'provider = "other"'), "  models.small.ladder: names provider 'other', which"),
         (("day_usd", "day_eur"), "budgets.project.day_eur"),
         (('"100.00"', '"-1"'), "budgets.project.day_usd"),
         (('"0.15"', '"cheap"'), "prices.main/mini-1.input"),
@@ -91,7 +92,9 @@ def test_a_named_file_and_one_in_the_data_folder_are_found(monkeypatch: pytest.M
 def test_a_bad_key_is_named(change: tuple[str, str], names: str) -> None:
     assert change[0] in GOOD
     write(GOOD.replace(*change))
-    assert names in refused()
+    said = refused()
+    assert names in said and "laneway.toml" in said
+    assert not any(word in said for word in ("Value error", "settings:", "LANEWAY_"))
 
 
 @pytest.mark.parametrize(
@@ -124,11 +127,36 @@ def test_a_half_written_file_is_refused(text: str) -> None:
         ("LANEWAY_MODE", "staging", "mode"),
         ("LANEWAY_BOOTSTRAP_KEY", "short", "bootstrap_key"),
         ("LANEWAY_HTTP__MAX_WAITS", "5", "http.max_waits"),
+        ("LANEWAY_BUDGETS__PROJECT__DAY_USD", "-3", "budgets.project.day_usd"),
+        ("LANEWAY_BUDGETS", '{"project": {"day_usd": -3}}', "budgets.project.day_usd"),
+        ("LANEWAY_LANES__EXPRESS__SLOTS", "3", "lanes.express"),
+        ("LANEWAY_PROVIDERS__OTHER__DIALECT", "openai", "providers.other.base_url"),
+        ("LANEWAY_MODELS__Q__LADDER", '[{"provider": "nosuch", "model": "m"}]', "models.q.ladder"),
     ],
 )
-def test_a_bad_variable_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str, names: str) -> None:
+def test_a_bad_variable_is_named_and_the_file_is_not(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, names: str
+) -> None:
+    write(GOOD)
     monkeypatch.setenv(name, value)
-    assert names in refused()
+    said = refused()
+    assert f"  {name} ({names}): " in said
+    assert "laneway.toml" not in said and "Value error" not in said
+
+
+@pytest.mark.parametrize("name", ["LANEWAY_MODELS", "LANEWAY_WEBHOOKS__SCHEDULE_S", "LANEWAY_MODELS__Q__LADDER"])
+def test_a_variable_that_is_no_json_is_named(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, '[{"key": "sk-1"')
+    said = refused()
+    assert name in said and "JSON" in said and "sk-1" not in said
+
+
+def test_file_and_environment_are_each_blamed_for_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    write(GOOD.replace("slots = 7", "slots = 0"))
+    monkeypatch.setenv("LANEWAY_LEASE_S", "soon")
+    said = refused()
+    assert "  LANEWAY_LEASE_S (lease_s): " in said and "  lanes.bulk.slots: " in said
+    assert "laneway.toml" in said and "environment" in said
 
 
 def test_production_refuses_the_default_pepper_and_private_webhooks(monkeypatch: pytest.MonkeyPatch) -> None:
