@@ -211,8 +211,6 @@ class Line:
         self._holding.told(ask.ended)
         self._waiters.gone(ask.left)
         self._hand_out(verdict.grants)
-        for lease_id, line_s in verdict.sent_away:
-            self._waiters.send_one_away(lease_id, self._must_wait(line_s))
         if self._closed:
             # They were being asked for when the others were sent away.
             self._send_all_away("the limiter is closed")
