@@ -78,7 +78,7 @@ async def _serve(runtime: Runtime, parts: WorkerRuntime, pools: Sequence[LanePoo
     others += [_started("replay", runtime.replay.run), _started("mending", parts.mending.run)]
     lag = functools.partial(measure_lag, runtime.clock, runtime.metrics.loop_lag.observe)
     others += [_started("report", runtime.report.run), _started("lag", lag)]
-    others += [_started("treasury", runtime.treasury.run)]
+    others += [_started("treasury", runtime.treasury.run), _started("rouse", parts.rouse.run)]
     others += [_started("lookout", runtime.lookout.run), _started("configuration", runtime.file.run)]
     log("worker").info("serving", lanes=",".join(pool.lane for pool in pools))
     await stopping.wait()

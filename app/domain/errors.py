@@ -135,12 +135,16 @@ class Problem(LanewayError):
 
 
 class MustWait(LanewayError):
-    """Nothing failed, but the wait is too long to hold a slot: park until `until` (aware UTC), charge nothing."""
+    """Nothing failed, but the wait is too long to hold a slot: park until `until` (aware UTC), charge nothing.
 
-    def __init__(self, reason: str, until: datetime) -> None:
+    `pool`: the one whose turn it is for, which may come before then.
+    """
+
+    def __init__(self, reason: str, until: datetime, pool: str | None = None) -> None:
         super().__init__(f"wait: {reason}")
         self.reason = reason
         self.until = until
+        self.pool = pool
 
 
 class Fault(LanewayError):

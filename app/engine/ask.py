@@ -124,6 +124,7 @@ def _request(run: Run, question: Question, messages: tuple[Message, ...], one: T
         test_mode=run.test_mode,
         caching=Caching(question.cache.keeping, partial(_fits, question)) if question.cache else None,
         charge=charge_of(run),
+        resumed=run.resumed,
     )
 
 

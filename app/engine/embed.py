@@ -65,4 +65,5 @@ def _request(run: Run, wanted: Embedded, one: Try) -> ModelRequest:
         caching=Caching(keeping, lambda _: True),
         charge=charge_of(run),
         texts=wanted.texts,
+        resumed=run.resumed,
     )

@@ -43,12 +43,16 @@ class Failed(_Spent):
 
 @dataclass(frozen=True, slots=True)
 class Parked(_Spent):
-    """Wait without a slot until `until`; `charged` counts an attempt, and then `failure` says for what."""
+    """Wait without a slot until `until`; `charged` counts an attempt, and then `failure` says for what.
+
+    `pool`: whose turn it waits for, which may come before then.
+    """
 
     reason: Reason
     until: datetime
     charged: bool
     failure: Failure | None = None
+    pool: str | None = None
 
 
 Outcome = Succeeded | Failed | Parked

@@ -119,6 +119,7 @@ def _parked(run: Run, suspension: Suspension) -> Parked:
         until=suspension.until,
         charged=suspension.charged,
         failure=suspension.failure,
+        pool=suspension.pool,
         usage=run.account.usage,
         late_calls=run.account.late_calls,
     )

@@ -74,12 +74,18 @@ class Steps:
             listener(*what)
 
     async def hold(
-        self, until: datetime, reason: Reason, *, charged: bool = False, failure: Failure | None = None
+        self,
+        until: datetime,
+        reason: Reason,
+        *,
+        charged: bool = False,
+        failure: Failure | None = None,
+        pool: str | None = None,
     ) -> None:
-        """Wait until then: a short wait stays in the slot, a longer one suspends."""
+        """Wait until then: a short wait stays in the slot, a longer one suspends; `pool` may end it before."""
         wait_s = (until - self.run.clock.now()).total_seconds()
         if wait_s > SLOT_WAIT_S:
-            self.suspensions.throw(Suspension(reason, until, charged=charged, failure=failure))
+            self.suspensions.throw(Suspension(reason, until, charged=charged, failure=failure, pool=pool))
         if wait_s > 0:
             await self.run.clock.sleep(wait_s)
         # Nobody knows whether an earlier run had come this far.

@@ -11,16 +11,26 @@ from app.domain.job import Reason
 
 
 class Suspension(BaseException):
-    """Park the job until `until` (aware UTC); `charged` when a failed try ended the claim. Authors never catch it."""
+    """Park the job until `until` (aware UTC); `charged` when a failed try ended the claim. Authors never catch it.
+
+    `pool`: whose turn it waits for, which may come before then.
+    """
 
     def __init__(
-        self, reason: Reason, until: datetime, *, charged: bool = False, failure: Failure | None = None
+        self,
+        reason: Reason,
+        until: datetime,
+        *,
+        charged: bool = False,
+        failure: Failure | None = None,
+        pool: str | None = None,
     ) -> None:
         super().__init__(f"{reason.value} until {until.isoformat()}")
         self.reason = reason
         self.until = until
         self.charged = charged
         self.failure = failure
+        self.pool = pool
 
 
 class Suspensions:
@@ -37,13 +47,14 @@ class Suspensions:
     def throw_merged(self, branches: Sequence[Suspension]) -> NoReturn:
         """Raise one for several branches: the earliest wake-up and its reason; charged if any branch is.
 
-        Where a branch waits for children, so does the whole: their end may come before any clock.
+        Where a branch waits for children or for a pool, so does the whole: both may come before any clock.
         """
         first = min(branches, key=lambda one: one.until)
         reason = Reason.CHILDREN if any(one.reason is Reason.CHILDREN for one in branches) else first.reason
         failure = next((one.failure for one in branches if one.failure is not None), None)
         charged = any(one.charged for one in branches)
-        self.throw(Suspension(reason, first.until, charged=charged, failure=failure))
+        pool = next((one.pool for one in branches if one.pool is not None), None)
+        self.throw(Suspension(reason, first.until, charged=charged, failure=failure, pool=pool))
 
     def forget(self, suspension: Suspension) -> None:
         """It was thrown where nobody waits any more."""

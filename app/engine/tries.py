@@ -47,7 +47,13 @@ class Hold(Protocol):
     """Waits until then: a short wait stays in the slot, a longer one raises Suspension."""
 
     async def __call__(
-        self, until: datetime, reason: Reason, *, charged: bool = False, failure: Failure | None = None
+        self,
+        until: datetime,
+        reason: Reason,
+        *,
+        charged: bool = False,
+        failure: Failure | None = None,
+        pool: str | None = None,
     ) -> None: ...
 
 
@@ -99,7 +105,8 @@ class Tries:
             except MustWait as wait:
                 if wait.reason == Reason.PROVIDER_DOWN:
                     return await self._closed_to(work, course, wait)
-                await self._hold(max(wait.until, self._after(SHORTEST_WAIT_S)), Reason(wait.reason))
+                until = max(wait.until, self._after(SHORTEST_WAIT_S))
+                await self._hold(until, Reason(wait.reason), pool=wait.pool)
             except RateLimited as fault:
                 course.limited += 1
                 await self._hold(self._after(limited_wait_s(course.limited, fault.retry_after_s)), Reason.RATE_LIMIT)

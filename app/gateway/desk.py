@@ -11,10 +11,12 @@ from redis.asyncio import Redis
 
 from app.domain import ids
 from app.domain.clock import Clock
+from app.domain.park import ParkedLine, Room
 from app.gateway.holding import Ended
 from app.gateway.pool import Lease, Pool
-from app.gateway.pool_scripts import TURN, names_key, pool_keys, rings
+from app.gateway.pool_scripts import ROOM, TURN, names_key, pool_keys, rings
 from app.gateway.reach import Reach, RedisAway
+from app.gateway.room import as_arguments, told_room
 from app.gateway.waiter import Waiter
 
 # Most grants of one turn; what is left goes out in the next one, at once.
@@ -41,6 +43,7 @@ class Verdict:
     """`grants` are leases of this process and their marks. The next ones may come in `wait_s` (None: after a settle).
 
     `unknown`: nothing was taken in, the whole must be told. `keeper`: this process is the one to come then.
+    `sent_away`: waiters for whom the line is too long, and how many seconds it is.
     """
 
     unknown: bool
@@ -48,6 +51,7 @@ class Verdict:
     reason: str = ""
     keeper: bool = False
     snapshot: bytes = b""
+    sent_away: Sequence[tuple[str, float]] = ()
     grants: Sequence[tuple[str, bytes]] = ()
 
 
@@ -87,6 +91,17 @@ class Desk:
         except RedisAway:
             return None
 
+    async def room(self, pool: str, parked: Sequence[ParkedLine], within_s: float) -> Room | None:
+        """What is free of the pool's line, as Redis has it; None when it is away. Raises SystemFault."""
+
+        async def look(redis: Redis) -> Room:
+            return told_room(await ROOM.run(redis, pool_keys(self._prefix, pool), [within_s, *as_arguments(parked)]))
+
+        try:
+            return await self._reach.ask(look)
+        except RedisAway:
+            return None
+
     async def close(self) -> None:
         """Look no more whether Redis is back."""
         await self._reach.close()
@@ -113,20 +128,23 @@ def limits_of(pool: Pool) -> bytes:
     return orjson.dumps({name: value for name, value in found.items() if value is not None})
 
 
-def _arrival(waiter: Waiter, now_s: float) -> tuple[int, str, str, str, int, int]:
+def _arrival(waiter: Waiter, now_s: float) -> tuple[int | str, ...]:
     """Who has waited for long keeps the place; of the others, who is told of first came first."""
     waited_s = now_s - waiter.since_s
     waited_ms = int(waited_s * 1000) if waited_s >= _LONG_S else 0
-    return *waiter.place, waiter.lease.id, waiter.wanted.rank, waited_ms
+    wanted = waiter.wanted
+    patience_ms = int(wanted.max_wait_s * 1000)
+    return *waiter.place, waiter.lease.id, wanted.rank, waited_ms, patience_ms, int(wanted.again)
 
 
 def _verdict(answer: list[Any]) -> Verdict:
-    unknown, wait_ms, reason, keeper, snapshot, *granted = answer
+    unknown, wait_ms, reason, keeper, snapshot, sent_away, *granted = answer
     return Verdict(
         unknown=bool(unknown),
         wait_s=None if wait_ms < 0 else wait_ms / 1000,
         reason=reason.decode(),
         keeper=bool(keeper),
         snapshot=snapshot,
+        sent_away=[(one.decode(), ms / 1000) for one, ms in zip(sent_away[::2], sent_away[1::2], strict=True)],
         grants=[(lease_id.decode(), mark) for lease_id, mark in zip(granted[::2], granted[1::2], strict=True)],
     )

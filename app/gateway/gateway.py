@@ -154,6 +154,7 @@ class Gateway:
             input_tokens=input_tokens(stored),
             output_tokens=self._lengths.expected(_route(request, target), None) if output is None else output,
             rest_s=rest_s,
+            again=request.resumed,
         )
 
     async def _call(

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from redis.asyncio import Redis
 
 from app.domain.clock import SYSTEM_CLOCK, Clock
+from app.domain.park import ParkedLine, Room
 from app.gateway.desk import Desk
 from app.gateway.line import Line
 from app.gateway.mail import Mail
 from app.gateway.pool import CallResult, Permit, Pool
 from app.gateway.pool_scripts import PREFIX, rings
 from app.gateway.reach import ROUND_TRIP_S
+from app.gateway.room import A_FEW, room_for
 from app.gateway.waiter import Wanted
 
 
@@ -47,10 +50,12 @@ class Limiter:
         input_tokens: int,
         output_tokens: int,
         rest_s: float = 0.0,
+        again: bool = False,
     ) -> Permit:
         """A permit for one call that ends within `lease_s`, in `rest_s` at the earliest. It is settled in every case.
 
-        Raises MustWait when the wait is known to be, or has become, longer than `max_wait_s`.
+        Raises MustWait when the wait is known to be, or has become, longer than `max_wait_s`; it names the pool whose
+        turn it is for. Who comes `again` does not stand behind those that were sent away before.
         """
         line = self._lines.get(pool.name)
         if line is None:
@@ -58,11 +63,23 @@ class Limiter:
             line = self._lines[pool.name] = Line(pool, self._desk, self._clock, self._unnamed_wait_s)
         elif line.pool is not pool and line.pool != pool:
             line.configure(pool)
-        return await line.admit(Wanted(lane, project, input_tokens, output_tokens, lease_s, max_wait_s), rest_s)
+        wanted = Wanted(lane, project, input_tokens, output_tokens, lease_s, max_wait_s, again)
+        return await line.admit(wanted, rest_s)
 
     def settle(self, permit: Permit, result: CallResult | None) -> None:
         """End a call, with what became of it; None: its caller left, nobody knows. Never waits, never fails."""
         self._lines[permit.pool.name].settle(permit, result)
+
+    async def room(self, pool: str, parked: Sequence[ParkedLine], within_s: float) -> Room:
+        """What of the pool's line is free of all that goes within so many seconds, told how many wait outside of it.
+
+        Raises SystemFault.
+        """
+        found = await self._desk.room(pool, parked, within_s)
+        if found is not None:
+            return found
+        line = self._lines.get(pool)
+        return room_for(A_FEW) if line is None else line.room_away(within_s)
 
     async def close(self) -> None:
         """Give back what is still to be given back; bounded, and quiet when Redis is away."""

@@ -6,17 +6,19 @@ import asyncio
 import math
 from collections.abc import Iterable
 from contextvars import Context
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from app.domain import ids
 from app.domain.clock import Clock
 from app.domain.errors import MustWait, SystemFault
 from app.domain.job import Reason
+from app.domain.park import Room
 from app.gateway.agenda import Agenda
 from app.gateway.desk import Ask, Desk, Verdict
 from app.gateway.holding import Holding
 from app.gateway.pool import CallResult, Permit, Pool
 from app.gateway.pool_away import LocalPool
+from app.gateway.room import A_FEW, room_for
 from app.gateway.waiter import Waiter, Waiters, Wanted
 
 # How many come, leave or end in one round trip.
@@ -35,8 +37,8 @@ _LATE_S = (0.25, 0.35)
 _AWAY_S = 0.050
 # After a rest not all start in the same millisecond: they spread over this part of it.
 _SPREAD = 0.05
-# A job that gave up its place in a full line comes again after about this long.
-_FULL_PARK_S = (2.0, 5.0)
+# A parked job is woken when its turn comes. Should nobody do so, it comes after so long and so many times its wait.
+_RECHECK_S, _RECHECK_TIMES = 60.0, 2.0
 _BREAKER = "breaker"
 _PACED = "paced"
 # `probe = true` in a mark, as cmsgpack writes it: the one thing of a mark that concerns its holder.
@@ -77,7 +79,7 @@ class Line:
         """
         asked_s = self._clock.monotonic()
         if rest_s > wanted.max_wait_s:
-            raise self._must_wait(rest_s)
+            raise MustWait(Reason.RATE_LIMIT, self._in(rest_s))
         if rest_s > 0:
             await self._clock.sleep(rest_s)
         self._refuse_while_blocked(wanted)
@@ -124,6 +126,12 @@ class Line:
         self._reason, self._until_s = "", 0.0
         self._start()
         self._agenda.hasten(0)
+
+    def room_away(self, within_s: float) -> Room:
+        """Without Redis: a few, less those who wait; none where nobody goes for longer than that."""
+        if self._until_s - self._clock.monotonic() > within_s:
+            return room_for(0)
+        return room_for(A_FEW - len(self._waiters))
 
     async def close(self, within_s: float) -> None:
         """Send away whoever waits, and give back what is still to be given back."""
@@ -211,6 +219,8 @@ class Line:
         self._holding.told(ask.ended)
         self._waiters.gone(ask.left)
         self._hand_out(verdict.grants)
+        for lease_id, line_s in verdict.sent_away:
+            self._waiters.send_one_away(lease_id, self._must_wait(line_s))
         if self._closed:
             # They were being asked for when the others were sent away.
             self._send_all_away("the limiter is closed")
@@ -293,10 +303,13 @@ class Line:
         return 0.0 if self._reason == _BREAKER else wanted.max_wait_s
 
     def _must_wait(self, wait_s: float) -> MustWait:
-        if wait_s <= 0:
-            wait_s = ids.jitter(*_FULL_PARK_S)
-        reason = Reason.RATE_LIMIT
-        if self._reason == _BREAKER:
-            reason, self._turned_away = Reason.PROVIDER_DOWN, self._turned_away + 1
-            wait_s += min(_LONGEST_BACK_S, self._turned_away / _BACK_PER_S)
-        return MustWait(reason, self._clock.now() + timedelta(seconds=wait_s * (1 + ids.jitter(0, _SPREAD))))
+        if self._reason != _BREAKER:
+            return MustWait(
+                Reason.RATE_LIMIT, self._in(_RECHECK_S + _RECHECK_TIMES * max(0.0, wait_s)), self.pool.name
+            )
+        self._turned_away += 1
+        back_s = max(0.0, wait_s) + min(_LONGEST_BACK_S, self._turned_away / _BACK_PER_S)
+        return MustWait(Reason.PROVIDER_DOWN, self._in(back_s))
+
+    def _in(self, seconds: float) -> datetime:
+        return self._clock.now() + timedelta(seconds=seconds * (1 + ids.jitter(0, _SPREAD)))

@@ -1,86 +1,128 @@
 -- The fair line of a pool as the rate controller sees it: tenants of a lane, the head of each. In Redis one sorted set
 -- for each lane and tenant; its member is `PROCESS:NUMBER|input|output|lease ms`, its score is rank and time of arrival.
 local RANK = 1e10
+-- What jobs are parked for the pool counts for so long after it was told.
+local PARKED_S = 5
 
-local function new_line(pool, now)
-  local line, heads, listed, granted = {}, {}, {}, {}
+local line = {}
+local line_pool, line_now = nil, 0
+-- What was read already: heads and tenants; and who was popped, by id.
+local heads, listed, granted = {}, {}, {}
 
-  local function silent(process)
-    local heard = pool.processes[process]
-    if heard and heard > 0 and now - heard <= SILENT_S then return false end
-    -- Its places are given up: a minus says so, and when it speaks again it is told.
-    if heard and heard > 0 then pool.processes[process] = -heard end
-    return true
+local function open_line(pool, now)
+  line_pool, line_now = pool, now
+end
+
+local function silent(process)
+  local processes = line_pool.processes
+  local heard = processes[process]
+  if heard and heard > 0 and line_now - heard <= SILENT_S then return false end
+  -- Its places are given up: a minus says so, and when it speaks again it is told.
+  if heard and heard > 0 then processes[process] = -heard end
+  return true
+end
+
+local function read_head(found)
+  local id, process, input, output, lease_ms = string.match(found[1], '^((%w+):%d+)|(%d+)|(%d+)|(%d+)$')
+  return {
+    id = id, input = tonumber(input), output = tonumber(output), since = tonumber(found[2]) % RANK,
+    process = process, lease_s = tonumber(lease_ms) / 1000, member = found[1],
+  }
+end
+
+function line.leave(lane, tenant, member)
+  if redis.call('ZREM', queue(lane, tenant), member) == 0 then return end
+  local one = line_pool.lines[lane + 1][tenant]
+  if one then one.waiting = one.waiting - 1 end
+  if not one or one.waiting <= 0 then listed[lane] = nil end
+  heads[queue(lane, tenant)] = nil
+end
+
+function line.join(lane, tenant, member, rank, since)
+  local key = queue(lane, tenant)
+  local score = string.format('%.17g', rank * RANK + since)
+  if redis.call('ZADD', key, 'NX', score, member) == 0 then return end
+  local lines = line_pool.lines[lane + 1]
+  local one = lines[tenant] or { vt = 0, waiting = 0 }
+  one.waiting, one.at, lines[tenant] = one.waiting + 1, line_now, one
+  heads[key], listed[lane] = nil, nil
+end
+
+function line.tenants(lane)
+  local list = listed[lane]
+  if list then return list end
+  list = {}
+  for name, one in pairs(line_pool.lines[lane + 1]) do
+    if one.waiting > 0 then list[#list + 1] = { name, one.vt } end
   end
+  listed[lane] = list
+  return list
+end
 
-  local function leave(lane, tenant, member)
-    if redis.call('ZREM', queue(lane, tenant), member) == 0 then return end
-    local one = pool.lines[lane + 1][tenant]
-    if one then one.waiting = one.waiting - 1 end
-    if not one or one.waiting <= 0 then listed[lane] = nil end
-    heads[queue(lane, tenant)] = nil
-  end
-  line.leave = leave
-
-  function line.join(lane, tenant, member, rank, since)
-    local score = string.format('%.17g', rank * RANK + since)
-    if redis.call('ZADD', queue(lane, tenant), 'NX', score, member) == 0 then return end
-    local lines = pool.lines[lane + 1]
-    local one = lines[tenant] or { vt = 0, waiting = 0 }
-    one.waiting, one.at, lines[tenant] = one.waiting + 1, now, one
-    heads[queue(lane, tenant)], listed[lane] = nil, nil
-  end
-
-  function line.tenants(lane)
-    local list = listed[lane]
-    if list then return list end
-    list = {}
-    for name, one in pairs(pool.lines[lane + 1]) do
-      if one.waiting > 0 then list[#list + 1] = { name, one.vt } end
+function line.head(lane, tenant)
+  local key = queue(lane, tenant)
+  while not heads[key] do
+    local found = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')
+    if not found[1] then
+      line_pool.lines[lane + 1][tenant].waiting, listed[lane] = 0, nil
+      return nil
     end
-    listed[lane] = list
-    return list
+    local head = read_head(found)
+    if silent(head.process) then line.leave(lane, tenant, head.member) else heads[key] = head end
   end
+  return heads[key]
+end
 
-  function line.head(lane, tenant)
-    local key = queue(lane, tenant)
-    while not heads[key] do
-      local found = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')
-      if not found[1] then
-        pool.lines[lane + 1][tenant].waiting, listed[lane] = 0, nil
-        return nil
-      end
-      local id, process, input, output, lease_ms = string.match(found[1], '^((%w+):%d+)|(%d+)|(%d+)|(%d+)$')
-      if silent(process) then
-        leave(lane, tenant, found[1])
-      else
-        heads[key] = {
-          id = id, input = tonumber(input), output = tonumber(output), since = tonumber(found[2]) % RANK,
-          process = process, lease_s = tonumber(lease_ms) / 1000, member = found[1],
-        }
-      end
-    end
-    return heads[key]
+function line.pop(lane, tenant)
+  local head = heads[queue(lane, tenant)]
+  line.leave(lane, tenant, head.member)
+  granted[head.id] = head
+end
+
+function line.charge(lane, tenant, vt)
+  local one = line_pool.lines[lane + 1][tenant]
+  one.vt, one.at = vt, line_now
+  for _, each in ipairs(listed[lane] or {}) do
+    if each[1] == tenant then each[2] = vt end
   end
+end
 
-  function line.pop(lane, tenant)
-    local head = heads[queue(lane, tenant)]
-    leave(lane, tenant, head.member)
-    granted[head.id] = head
+-- What was popped under this id.
+function line.granted(id)
+  return granted[id]
+end
+
+-- Jobs of each tenant that are parked for this pool, as far as that was told lately; `key`: a lane, or "standard".
+local function parked(key)
+  local told = line_pool.parked
+  return told and line_now - told.at <= PARKED_S and told[key] or {}
+end
+
+-- Calls of each tenant that stand in the line and, with `all`, those whose jobs are parked; and all of them together.
+local function standing(lane, all)
+  local counts, total = {}, 0
+  for name, one in pairs(line_pool.lines[lane + 1]) do
+    counts[name], total = one.waiting, total + one.waiting
   end
-
-  function line.charge(lane, tenant, vt)
-    local one = pool.lines[lane + 1][tenant]
-    one.vt, one.at = vt, now
-    for _, each in ipairs(listed[lane] or {}) do
-      if each[1] == tenant then each[2] = vt end
-    end
+  for name, count in pairs(all and parked(lane) or {}) do
+    counts[name], total = (counts[name] or 0) + count, total + count
   end
+  return counts, total
+end
 
-  -- What was popped under this id.
-  function line.granted(id)
-    return granted[id]
-  end
+-- A standard call goes before the bulk calls of its tenant.
+local function own_before(counts, lane, tenant, rank, again)
+  if rank ~= 1 or not counts[tenant] then return counts[tenant] or 0 end
+  local own = redis.call('ZCOUNT', queue(lane, tenant), RANK, '(' .. 2 * RANK)
+  return again and own or own + (parked('standard')[tenant] or 0)
+end
 
-  return line
+-- How many calls go before the next one of this tenant, about: of each other tenant as many as this one has itself, and
+-- every real-time call before any other. Who comes anew (not `again`) stands behind the jobs that are parked.
+function line.ahead(lane, tenant, rank, again)
+  local counts, ahead = standing(lane, not again), 0
+  if lane == 1 then ahead = select(2, standing(0, false)) end
+  local own = own_before(counts, lane, tenant, rank, again)
+  for name, count in pairs(counts) do ahead = ahead + (name == tenant and own or math.min(count, own + 1)) end
+  return ahead
 end

@@ -30,4 +30,5 @@ def _with_rules(*names: str) -> Script:
 
 TURN = _with_rules("pool_open.lua", "pool_line.lua", "pool_turn.lua")
 LOOK = _with_rules("pool_open.lua", "pool_line.lua", "pool_look.lua")
+ROOM = _with_rules("pool_open.lua", "pool_line.lua", "pool_room.lua")
 STEER = _with_rules("pool_open.lua", "pool_steer.lua")

@@ -2,9 +2,10 @@
 -- the line, whoever's they are.
 -- ARGV: process; whole: 1 when it tells everything it has, 2 when it does so again since it was forgotten; 1 for a beat; limits (JSON); most grants; prefix of the rings; then
 -- counts and members of: leases held (id, ms), ended (id, mark, result as JSON), left (lane, tenant, member),
--- joined (lane, tenant, member, id, rank, waited ms).
+-- joined (lane, tenant, member, id, rank, waited ms, patience ms, 1 when its job has waited before).
 -- Returns: state (0 fine, 1 this process is not known: tell everything), ms until the next turn (-1: only after a
--- settle), reason, 1 when this process is the one to come then, snapshot (JSON, after a beat), then granted ids and marks.
+-- settle), reason, 1 when this process is the one to come then, snapshot (JSON, after a beat), ids of those for whom the
+-- line is too long and how many ms it is, then granted ids and marks.
 local me, whole, beat, limits, most, rings = ARGV[1], ARGV[2] ~= '0', ARGV[3] == '1', ARGV[4], tonumber(ARGV[5]), ARGV[6]
 -- Who is to come for the next grant may be late by so much; then anybody comes.
 local LATE_S = 0.25
@@ -19,10 +20,12 @@ local function next_argument()
 end
 
 local pool, now = open(whole)
-if not pool or (not whole and (pool.processes[me] or -1) < 0) then return { 1, 0, '', 0, '' } end
+if not pool or (not whole and (pool.processes[me] or -1) < 0) then return { 1, 0, '', 0, '', {} } end
 pool.processes[me] = now
 if pool.born == now and ARGV[2] == '2' then pool.hear_until = now + HEAR_S end
-local core, line, answer = pool.core, new_line(pool, now), { 0, 0, '', 0, '' }
+open_line(pool, now)
+local core, sent_away = pool.core, {}
+local answer = { 0, 0, '', 0, '', sent_away }
 local flying = in_flight(now)
 
 local function give(id, mark)
@@ -92,14 +95,25 @@ local function leave()
   end
 end
 
+-- Whoever comes too late for his patience parks at once, and gives up no slot for a wait that is in vain.
+local function in_vain(id, lane, tenant, rank, patience_s, again)
+  local ahead = line.ahead(lane, tenant, rank, again)
+  if ahead == 0 then return false end
+  local wait_s = ahead / adaptive.per_s(core, now)
+  if wait_s <= patience_s then return false end
+  sent_away[#sent_away + 1], sent_away[#sent_away + 2] = id, math.ceil(wait_s * 1000)
+  return true
+end
+
 -- Whoever holds a lease already was granted it in an answer that got lost.
 local function join()
   for index = 1, tonumber(next_argument()) do
     local lane, tenant, member = tonumber(next_argument()), next_argument(), next_argument()
     local id, rank, waited_s = next_argument(), tonumber(next_argument()), tonumber(next_argument()) / 1000
+    local patience_s, again = tonumber(next_argument()) / 1000, next_argument() == '1'
     if whole and redis.call('ZSCORE', LEASES, id) then
       give(id, '')
-    else
+    elseif not in_vain(id, lane, tenant, rank, patience_s, again) then
       line.join(lane, tenant, member, rank, now - waited_s + index * 1e-5)
     end
   end

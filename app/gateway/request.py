@@ -50,6 +50,7 @@ class ModelRequest:
 
     `timeout_s` bounds each call to a provider, without the waits for the limiter; None takes the gateway's default.
     `charge` says whom its cost is charged to; None: no budget is asked. With `texts` it asks for their embeddings.
+    `resumed`: the job has run before, so it does not stand behind those that are parked.
     """
 
     alias: str
@@ -67,6 +68,7 @@ class ModelRequest:
     caching: Caching | None = None
     charge: Charge | None = None
     texts: tuple[str, ...] = ()
+    resumed: bool = False
 
 
 class ModelGateway(Protocol):

@@ -7,16 +7,23 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import islice
 
+from app.domain.lane import LANES
 from app.gateway.pool import Lease
-from app.settings import LANES
 
-# How the controller's two lanes hold ours: real-time calls first; of the rest, standard ones of a project before bulk.
 _REAL_TIME, _BULK = 0, 1
+
+
+def track(lane: str) -> int:
+    """How the controller's two lanes hold ours: real-time calls first; else a project's standard ones before bulk."""
+    return _REAL_TIME if lane == LANES[0] else _BULK
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a caller asks for: its lane, its project, the tokens it may take, how long its lease and patience last."""
+    """What a caller asks for: its lane, its project, the tokens it may take, how long its lease and patience last.
+
+    `again`: its job has been parked or interrupted before, so it does not stand behind those that are parked.
+    """
 
     lane: str
     project: str
@@ -24,6 +31,7 @@ class Wanted:
     output_tokens: int
     lease_s: float
     max_wait_s: float
+    again: bool = False
 
     @property
     def rank(self) -> int:
@@ -33,7 +41,7 @@ class Wanted:
     @property
     def urgent(self) -> bool:
         """Whether a person may wait for it."""
-        return self.rank == 0
+        return track(self.lane) == _REAL_TIME
 
 
 class Waiter:
@@ -54,9 +62,8 @@ class Waiter:
     def place(self) -> tuple[int, str, str]:
         """Where it stands in Redis: the controller's lane, its tenant, its member."""
         wanted, lease = self.wanted, self.lease
-        lane = _REAL_TIME if wanted.urgent else _BULK
         member = f"{lease.id}|{wanted.input_tokens}|{wanted.output_tokens}|{lease.expires_ms}"
-        return lane, wanted.project, member
+        return track(wanted.lane), wanted.project, member
 
     def send_away(self, error: Exception) -> None:
         """End the wait with an error."""
@@ -76,6 +83,9 @@ class Waiters:
         self._waiting: dict[str, Waiter] = {}
         self._joining: dict[str, Waiter] = {}
         self._leaving: dict[str, Waiter] = {}
+
+    def __len__(self) -> int:
+        return len(self._waiting)
 
     def __bool__(self) -> bool:
         return bool(self._waiting)
@@ -133,6 +143,12 @@ class Waiters:
             if when(waiter):
                 waiter.send_away(error())
                 self.leave(waiter)
+
+    def send_one_away(self, lease_id: str, error: Exception) -> None:
+        """End the wait of one that Redis did not let in."""
+        waiter = self._waiting.pop(lease_id, None)
+        if waiter is not None:
+            waiter.send_away(error)
 
     def start_patience(self, waiters: Iterable[Waiter], give_up: Callable[[Waiter], None]) -> None:
         """Those that got nothing wait `max_wait_s` from now, then give up."""

@@ -90,7 +90,7 @@ def _leave(job: Claimed, outcome: Outcome, usage: Usage, cost_nanos: int) -> Lea
         status = Status.SCHEDULED if outcome.reason in _SCHEDULED else Status.WAITING
         return Leave(
             job, status, reason=outcome.reason, due_at=outcome.until, error=outcome.failure, usage=usage,
-            attempt_cost_nanos=cost_nanos, charged=outcome.charged,
+            attempt_cost_nanos=cost_nanos, charged=outcome.charged, pool=outcome.pool,
         )  # fmt: skip
     return _failed(job, outcome, usage, cost_nanos)
 

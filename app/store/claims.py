@@ -27,7 +27,7 @@ with recursive {TURN}, taken as (
     select * from due where not suspect union all (select * from due where suspect limit 1)
 ), mine as (
     update jobs j
-    set status = 'running', reason = null, epoch = epoch + 1, revision = revision + 1, worker_id = $14,
+    set status = 'running', reason = null, pool = null, epoch = epoch + 1, revision = revision + 1, worker_id = $14,
         claimed_at = clock_timestamp(), expire_by = null, off_peak = false,
         started_at = coalesce(started_at, clock_timestamp())
     from taken where j.id = taken.id

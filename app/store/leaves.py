@@ -32,6 +32,7 @@ class Leave:
 
     A charged park ends the attempt: the next claim is attempt + 1. `said` is progress that is not written yet.
     `mend_after_s`: the job has succeeded without some of its steps, which are to be tried again after so long.
+    `pool`: whose turn a park waits for.
     """
 
     job: Claimed
@@ -48,6 +49,7 @@ class Leave:
     said: Said | None = None
     known: Known | None = None
     mend_after_s: float | None = None
+    pool: str | None = None
 
     @property
     def owner(self) -> tuple[UUID, int]:
@@ -87,11 +89,12 @@ with given as (
         $1::uuid[], $2::int[], $3::text[], $4::text[], $5::timestamptz[], $6::uuid[], $7::bytea[], $8::text[],
         $9::text[], $10::text[], $11::text[], $12::text[], $13::bytea[], $14::bigint[], $15::bigint[], $16::bigint[],
         $17::int[], $18::bigint[], $19::bigint[], $20::bigint[], $21::bool[], $22::smallint[], $23::text[],
-        $24::uuid[], $25::text[], $26::uuid[], $27::real[]
+        $24::uuid[], $25::text[], $26::uuid[], $27::real[], $28::text[]
     ) as g (
         id, epoch, status, reason, due_at, output_id, output, error_class, error_code, error_detail, error_step,
         disposition, degraded, input_tokens, output_tokens, cached_tokens, calls, cost_nanos, saved_nanos,
-        attempt_cost_nanos, charged, percent, doing, event_id, event, source_job_id, source_age_s
+        attempt_cost_nanos, charged, percent, doing, event_id, event, source_job_id, source_age_s,
+        pool
     )
 ), owned as (
     select j.id, j.epoch from jobs j join given g on g.id = j.id and g.epoch = j.epoch
@@ -109,7 +112,7 @@ with given as (
     where g.charged or (g.due_at is not null and j.epoch < {_MOST_EPOCHS})
 ), moved as (
     update jobs j
-    set status = g.status, reason = g.reason, worker_id = null, revision = j.revision + 1,
+    set status = g.status, reason = g.reason, pool = g.pool, worker_id = null, revision = j.revision + 1,
         epoch = j.epoch + (case when g.due_at is null then 0 else 1 end),
         due_at = case when g.reason = 'children' and {_ALONE} then clock_timestamp()
             else coalesce(g.due_at, j.due_at) end, output_id = g.output_id, error_class = g.error_class,
@@ -240,4 +243,5 @@ def _columns(leave: Leave) -> tuple[object, ...]:
         str(leave.event) if leave.event else None,
         leave.known.source_job_id if leave.known else None,
         leave.known.age_s if leave.known else None,
+        leave.pool,
     )

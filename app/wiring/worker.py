@@ -21,6 +21,7 @@ from app.gateway.prices import Prices
 from app.jobs.deliver import Deliver
 from app.jobs.mend import Mending
 from app.jobs.progress import Progress
+from app.jobs.rouse import Rouse
 from app.jobs.run import Run, RunParts
 from app.jobs.settle import Settle
 from app.jobs.strays import Strays
@@ -29,6 +30,7 @@ from app.store.children import Children
 from app.store.claims import Claims
 from app.store.leaves import Leaves
 from app.store.mends import Mends
+from app.store.parks import Parks
 from app.store.steps import Steps
 from app.wiring.runtime import Runtime
 
@@ -42,6 +44,7 @@ class WorkerRuntime:
     strays: Strays
     deliver: Deliver
     mending: Mending
+    rouse: Rouse
 
 
 @asynccontextmanager
@@ -61,7 +64,11 @@ async def open_worker(runtime: Runtime) -> AsyncIterator[WorkerRuntime]:
         )  # fmt: skip
         mends = Mends(runtime.database, runtime.render)
         mending = Mending(parts, run, mends, runtime.settings.queue.mend_schedule_s)
-        yield WorkerRuntime(parts.claims, run, strays, deliver, mending)
+        rouse = Rouse(
+            Parks(runtime.database), limiter, runtime.ring, runtime.clock,
+            runtime.settings.gateway.max_slot_wait_s, runtime.settings.queue.ring_interval_s,
+        )  # fmt: skip
+        yield WorkerRuntime(parts.claims, run, strays, deliver, mending, rouse)
 
 
 def _deliver(runtime: Runtime, stack: AsyncExitStack) -> Deliver:

@@ -128,7 +128,7 @@ async def test_apart_a_429_makes_it_rest(new_limiter: NewLimiter, own_valkey: Ru
     limiter.settle(second, CallResult(429, 0.01, retry_after_s=30.0))
     with pytest.raises(MustWait) as caught:
         await admit(limiter)
-    assert 20 < (caught.value.until - datetime.now(UTC)).total_seconds() < 33
+    assert 100 < (caught.value.until - datetime.now(UTC)).total_seconds() < 130
     own_valkey.start()
 
 

@@ -19,6 +19,7 @@ _PARTS = (
     "refusal.lua",
     "latency.lua",
     "admission.lua",
+    "forecast.lua",
     "settlement.lua",
     "lanes.lua",
     "absence.lua",

@@ -66,6 +66,10 @@ function adaptive.grant(s, now, line, in_flight, most)
   return grants, wait_s, reason
 end
 
+-- Calls a second that are let through from now on; how many go within so many seconds (the state is thrown away then).
+adaptive.per_s = forecast.per_s
+adaptive.room = forecast.room
+
 -- One worker's share of what is known, for its own pacing while Redis is away:
 -- {cap, dimensions = {{name, rate, depth}...}, breaker, stopped}. Each worker calls it every few seconds.
 adaptive.beat = absence.beat
