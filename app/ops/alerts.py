@@ -68,10 +68,15 @@ def system_faults(sight: Sight) -> Iterator[Condition]:
 
 
 def configuration(sight: Sight) -> Iterator[Condition]:
-    """A changed configuration is refused, and processes go on with the one before; or it needs their restart."""
+    """A changed configuration is refused, and processes go on with the one before; or it needs their restart.
+
+    One that takes away what running work needs is told apart: it may be valid, and the next start would take it.
+    """
     for process in sight.look.alive:
         if refusal := process.facts.get("configuration"):
             yield Condition(AlertKind.CONFIGURATION, process.host, refusal)
+        if loss := process.facts.get("taken_away"):
+            yield Condition(AlertKind.CONFIGURATION, f"taken_away:{process.host}", loss)
     for process in sight.look.alive:
         if kept := process.facts.get("restart"):
             detail = f"changed, and in force only after a restart: {', '.join(kept)}"

@@ -10,7 +10,7 @@ from pathlib import Path
 from app.domain.clock import Clock
 from app.settings import ConfigurationError, Settings
 from app.settings.load import CONFIG_NAME
-from app.settings.renewal import Renewal
+from app.settings.renewal import Renewal, TakenAway
 from app.telemetry.logs import log
 
 # How often the files are looked at, and for how long one must have been the same to count as written.
@@ -27,19 +27,22 @@ _log = log("config")
 
 
 class ConfigFile:
-    """`settings` are in force; `refusal` says why the file is not, `kept` what of it needs a restart.
+    """`settings` are in force; `refusal` or `loss` says why the file is not, `kept` what of it needs a restart.
 
+    `loss`: the file may be valid, but it takes away what running work needs.
     The first look reads it too: it may have changed since the process read it.
     """
 
     def __init__(self, settings: Settings, reload: Reload, clock: Clock) -> None:
         self.settings = settings
         self.refusal: str | None = None
+        self.loss: str | None = None
         self.kept: tuple[str, ...] = ()
         self._reload = reload
         self._clock = clock
         self._followers: list[Follower] = []
         self._seen: _Stamp = ()
+        self._text: bytes | None = None
         self._asked = asyncio.Event()
 
     def follow(self, follower: Follower) -> None:
@@ -68,18 +71,39 @@ class ConfigFile:
 
     async def _read(self) -> None:
         try:
+            text = await asyncio.to_thread(self._whole)
             renewal = await asyncio.to_thread(self._reload, self.settings)
+        except TakenAway as error:
+            self._refuse(None, str(error))
         except ConfigurationError as error:
-            if self.refusal != str(error):
-                _log.error("configuration refused", reason=str(error))
-            self.refusal = str(error)
-            return
-        if self.refusal is not None:
-            _log.info("configuration mended")
-        self.refusal = None
-        self._take(renewal)
+            self._refuse(str(error), None)
+        else:
+            # What was written while it was read is looked at next; no half of each is taken.
+            if self._stamp() == self._seen:
+                self._text = text
+                self._take(renewal)
+
+    def _refuse(self, refusal: str | None, loss: str | None) -> None:
+        if (refusal, loss) != (self.refusal, self.loss):
+            _log.error("configuration refused", reason=refusal or loss)
+        self.refusal, self.loss = refusal, loss
+
+    def _whole(self) -> bytes | None:
+        """The file's text. Raises TakenAway where it ends in the midst of a line of what was taken last."""
+        try:
+            text = self._path.read_bytes()
+        except OSError:
+            return None
+        before = self._text or b""
+        if len(text) < len(before) and before.startswith(text) and not text.endswith(b"\n"):
+            line = text.count(b"\n") + 1
+            raise TakenAway(f"{self._path}: cut off in line {line}; end it with a line break if that is all of it")
+        return text
 
     def _take(self, renewal: Renewal) -> None:
+        if self.refusal or self.loss:
+            _log.info("configuration mended")
+        self.refusal = self.loss = None
         self.settings = renewal.settings
         if renewal.kept and renewal.kept != self.kept:
             _log.warning("configuration needs a restart", what=", ".join(renewal.kept))
@@ -101,7 +125,11 @@ class ConfigFile:
 
     def _stamp(self) -> _Stamp:
         keys = [Path(one.api_key_file) for one in self.settings.providers.values() if one.api_key_file]
-        return tuple(map(_stamp_of, (self.settings.config or Path(CONFIG_NAME), *keys)))
+        return tuple(map(_stamp_of, (self._path, *keys)))
+
+    @property
+    def _path(self) -> Path:
+        return self.settings.config or Path(CONFIG_NAME)
 
 
 def _stamp_of(path: Path) -> tuple[int, int, int] | None:

@@ -68,6 +68,7 @@ class Report:
             "running": dict(self._running()),
             "refused": self._metrics.refused(),
             "configuration": self._file.refusal,
+            "taken_away": self._file.loss,
             "restart": list(self._file.kept),
         }
 

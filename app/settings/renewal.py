@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from app.settings.load import ConfigurationError, load_settings
@@ -14,6 +14,13 @@ LIVE = frozenset({"providers", "models", "prices", "budgets", "lanes", "alerts",
 _BUILT = frozenset({"webhooks.allow_private", "gateway.rate_limit_wait_s"})
 
 
+class TakenAway(ConfigurationError):
+    """What the work of a running process needs is no longer in the file: cut off, emptied, or not thought of."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what}. What was in force stays: put it back, or restart the processes to go on without it")
+
+
 @dataclass(frozen=True, slots=True)
 class Renewal:
     """`settings` are in force from now on. `changed` names their new groups, `kept` the keys that need a restart."""
@@ -23,18 +30,28 @@ class Renewal:
     kept: tuple[str, ...]
 
 
-def renewed(now: Settings) -> Renewal:
-    """The environment and the file, read again by a process that runs by `now`. Raises ConfigurationError.
+def renewed(now: Settings, names: Callable[[str], str | None] = lambda alias: None) -> Renewal:
+    """The environment and the file, read again by a process that runs by `now`. Raises ConfigurationError, TakenAway.
 
-    A file that was there and is gone is no wish for the defaults.
+    A file that was there and is gone is no wish for the defaults. `names` tells which workflow names an alias, if any.
     """
     loaded = load_settings()
     if now.config is not None and loaded.config is None:
         raise ConfigurationError(f"{now.config}: the file is gone")
+    _refuse_loss(now, loaded, names)
     kept = tuple(_kept(now, loaded))
     settings = _with(loaded, now, kept)
     changed = tuple(name for name in sorted(LIVE) if getattr(settings, name) != getattr(now, name))
     return Renewal(settings, changed, kept)
+
+
+def _refuse_loss(now: Settings, loaded: Settings, names: Callable[[str], str | None]) -> None:
+    for group in ("providers", "models"):
+        if getattr(now, group) and not getattr(loaded, group):
+            raise TakenAway(f"{group}: {loaded.config or 'the environment'} names none any more")
+    for alias in sorted(now.models.keys() - loaded.models.keys()):
+        if workflow := names(alias):
+            raise TakenAway(f"models.{alias}: {loaded.config} has it no more, and workflow {workflow} names it")
 
 
 def _kept(now: Settings, loaded: Settings) -> Iterator[str]:

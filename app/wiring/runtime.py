@@ -22,6 +22,7 @@ from app.domain.crash import arm
 from app.domain.hours import Hours
 from app.domain.job import Job
 from app.engine.catalogue import Catalogue, CatalogueError
+from app.engine.mention import who_names
 from app.gateway.breaker import Breakers
 from app.gateway.cache import ExactCache
 from app.gateway.levers import Levers
@@ -297,7 +298,7 @@ def _treasury(money: Money, database: Database, ring: Ring, clock: Clock, file: 
 
 def _reload(catalogue: Catalogue, now: Settings) -> Renewal:
     """The configuration read again, whole or not at all: refused too where no client takes an address or a key."""
-    renewal = renewed(now)
+    renewal = renewed(now, partial(who_names, catalogue))
     if stray := stray_budget(renewal.settings.budgets, catalogue.names()):
         raise ConfigurationError(stray)
     build_clients(renewal.settings, httpx.AsyncBaseTransport())

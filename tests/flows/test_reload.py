@@ -11,13 +11,14 @@ import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from app.domain import ids
 from tests.loadtest.provider_process import ProviderProcess, running_provider
-from tests.ops.alarms import QUICK, fires, resolves
+from tests.ops.alarms import QUICK, fires, resolves, standing
 from tests.stack import ENDED, ROOT, Process, Stack, running_stack, until
 from tests.supervise.embedded import open_folder
 from tests.supervise.running import take_terminal, terminal
@@ -136,6 +137,29 @@ def test_a_bad_file_changes_nothing_and_is_told_until_it_is_mended(site: Site) -
     site.change("other")
     assert _providers(site) == ["other"]
     resolves(site.stack, key)
+
+
+def test_a_file_that_takes_away_what_jobs_need_changes_nothing(site: Site) -> None:
+    """Emptied while it was saved, without providers, without an alias that a workflow names: all are valid files."""
+    key, stack = f"configuration:taken_away:{socket.gethostname()}", site.stack
+    site.change("other")
+    whole = site.path.read_text()
+    for text, says in (
+        ("", "cut off in line 1"),
+        ("lease_s = 4\n", "providers: "),
+        (whole.replace("[models.small]", "[models.spare]"), "models.small: "),
+    ):
+        site.path.write_text(text)
+        until(partial(_says, stack, key, says))
+        assert "restart" in standing(stack)[key]["detail"]
+        assert _providers(site) == ["other"]
+    site.change("other")
+    resolves(stack, key)
+
+
+def _says(stack: Stack, key: str, words: str) -> bool:
+    """Whether this alert stands and says so."""
+    return key in (found := standing(stack)) and words in found[key]["detail"]
 
 
 def test_what_needs_a_restart_is_named(site: Site) -> None:

@@ -99,6 +99,46 @@ async def test_a_bad_file_is_refused_and_the_last_good_one_stays(site: Site) -> 
         assert [settings.ladder("small")[0].model for settings in told] == ["mini-2"]
 
 
+@pytest.mark.parametrize("left", [0, 1, 40, 120, -1, -8, -20])
+async def test_a_file_that_was_cut_off_takes_nothing_away(site: Site, left: int) -> None:
+    """Also where what is left is valid, as `slots = 20` is without its last digit."""
+    site.path.write_text(site.path.read_text() + "[lanes.bulk]\nslots = 20")
+    whole = site.path.read_bytes()
+    file = _file()
+    await file.look()
+    async with _watched(file) as told:
+        site.path.write_bytes(whole[:left])
+        await until(lambda: file.loss is not None)
+        assert file.loss is not None and "laneway.toml: cut off in line" in file.loss and "restart" in file.loss
+        assert (file.refusal, told, file.settings.ladder("small")[0].model) == (None, [], "mini-1")
+        site.path.write_bytes(whole.replace(b"20", b"30"))
+        await until(lambda: file.loss is None)
+        assert [settings.lane("bulk").slots for settings in told] == [30]
+
+
+async def test_a_file_that_was_shortened_by_its_operator_is_taken(site: Site) -> None:
+    before = site.path.read_text()
+    site.path.write_text(before + "[lanes.bulk]\nslots = 20\n")
+    file = _file()
+    await file.look()
+    async with _watched(file) as told:
+        site.path.write_text(before)
+        await until(lambda: len(told) == 1)
+        assert (file.loss, file.settings.lane("bulk").slots) == (None, 200)
+
+
+async def test_a_file_without_any_provider_is_refused_apart(site: Site) -> None:
+    file = _file()
+    async with _watched(file) as told:
+        site.path.write_text("# all gone\n")
+        await until(lambda: file.loss is not None)
+        assert file.loss is not None and file.loss.startswith("providers: ")
+        site.path.write_text("pool_size = 'many'\n")
+        await until(lambda: file.refusal is not None)
+        assert file.loss is None
+        assert not told
+
+
 async def test_a_file_that_is_replaced_by_another(site: Site, tmp_path: Path) -> None:
     file = _file()
     async with _watched(file) as told:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.settings import ConfigurationError, Settings, load_settings
-from app.settings.renewal import renewed
+from app.settings.renewal import TakenAway, renewed
 from tests.settings.test_load import GOOD, write
 
 
@@ -92,3 +92,27 @@ def test_a_file_that_is_gone_is_refused_and_one_that_comes_is_read(now: Settings
     assert renewed(without).changed == ()
     write(GOOD)
     assert "models" in renewed(without).changed
+
+
+def _without(*begins: str) -> str:
+    """The good file without the tables that begin so."""
+    tables = GOOD.strip().split("\n[")
+    return "\n[".join(one for one in tables if not one.startswith(begins)) + "\n"
+
+
+def test_a_file_that_takes_everything_away_is_refused(now: Settings) -> None:
+    for text, key in (("", "providers"), ("lease_s = 4\n", "providers"), (_without("models"), "models")):
+        write(text)
+        with pytest.raises(TakenAway, match=rf"^{key}: .*laneway\.toml names none any more.*restart"):
+            renewed(now)
+    write(_without("budgets", "prices", "lanes"))
+    assert renewed(now).changed == ("budgets", "lanes", "prices")
+
+
+def test_an_alias_goes_only_where_no_workflow_names_it(now: Settings) -> None:
+    write(GOOD + '[models.spare]\nladder = [{ provider = "main", model = "mini-2" }]\n')
+    more = renewed(now).settings
+    write(GOOD)
+    with pytest.raises(TakenAway, match=r"^models\.spare: .* workflow shop names it"):
+        renewed(more, {"spare": "shop"}.get)
+    assert "spare" not in renewed(more, {"small": "shop"}.get).settings.models
