@@ -11,6 +11,7 @@ import pytest_asyncio
 from redis.asyncio import Redis
 
 from app.bell.redis import open_redis
+from app.domain.clock import SYSTEM_CLOCK
 from app.domain.job import Reason
 from app.domain.step import StepStatus, Via
 from app.engine.outcome import Failed, Parked, Succeeded
@@ -36,7 +37,9 @@ def valkey() -> Iterator[RunningServer]:
 @pytest_asyncio.fixture
 async def breakers(valkey: RunningServer) -> AsyncIterator[Breakers]:
     client: Redis = open_redis(valkey.url)
-    yield Breakers(client, prefix=f"guard{next(_prefixes)}:")
+    made = Breakers(client, prefix=f"guard{next(_prefixes)}:")
+    yield made
+    await made.close()
     await client.aclose()
 
 
@@ -111,7 +114,8 @@ async def test_tries_that_end_well_and_late_open_it(breakers: Breakers, slow_sha
 
     breakers.slow_share = slow_share
     policy = Policy(breaker="crm", timeout="10s")
-    ended = await asyncio.gather(*(once(late, policy=policy, breakers=breakers) for _ in range(20)))
+    trying = (once(late, policy=policy, breakers=breakers, clock=SYSTEM_CLOCK) for _ in range(20))
+    ended = await asyncio.gather(*trying)
     assert all(isinstance(outcome, Succeeded) for outcome, _ in ended)
     assert await breakers.state(CRM) == state
 

@@ -98,7 +98,7 @@ async def test_the_next_target_is_asked_while_one_is_down(new_gateway: NewGatewa
 
 @pytest.mark.parametrize(("slow_share", "reasons"), [(0.1, {"provider_down"}), (1.0, set())])
 async def test_answers_that_come_late_open_it(new_gateway: NewGateway, slow_share: float, reasons: set[str]) -> None:
-    with running_provider(latency="fixed(0.4)") as provider:
+    with running_provider(latency="fixed(400)") as provider:
         settings = settings_for(provider.base_url)
         gateway = new_gateway(settings.model_copy(update={"breaker": BreakerSettings(slow_share=slow_share)}))
         ended: list[object] = []
@@ -106,4 +106,4 @@ async def test_answers_that_come_late_open_it(new_gateway: NewGateway, slow_shar
             asking = (gateway.complete(request(timeout_s=3.0), lambda call: None) for _ in range(20))
             ended += await asyncio.gather(*asking, return_exceptions=True)
         assert {one.reason for one in ended if isinstance(one, MustWait)} == reasons
-        assert sum(not isinstance(one, Exception) for one in ended) >= 20
+        assert sum(not isinstance(one, Exception) for one in ended) >= 10
