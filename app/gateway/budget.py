@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from uuid import UUID
@@ -72,28 +72,30 @@ class Budgets:
         self._shares: dict[Counter, float] = {}
         self._looks: dict[Spender, tuple[float, Cap | None]] = {}
 
-    async def reserve(self, held: Reservation, spender: Spender) -> Reservation:
-        """The reservation as it was made: in each budget of the spender, and in the run's purse.
+    async def caps(self, spender: Spender) -> tuple[Cap, ...]:
+        """What bounds the spender now; nothing for most."""
+        return await self._caps.of(spender)
+
+    async def reserve(self, held: Reservation) -> Reservation:
+        """Set it aside in each of its caps, and in the run's purse; the same reservation.
 
         Raises MustWait (`budget`) until the period turns, or for a while where calls in flight hold what is left;
         ProcessingError `cost_cap_reached`.
         """
-        caps = await self._caps.of(spender)
-        made = replace(held, caps=caps)
-        if made.purse is not None:
-            await made.purse.reserve(made.nanos)
-        if caps:
+        if held.purse is not None:
+            await held.purse.reserve(held.nanos)
+        if held.caps:
             try:
-                await self._set_aside(made)
+                await self._set_aside(held)
             except BaseException as error:
                 if isinstance(error, asyncio.CancelledError):
                     # It may have been granted in the same tick.
-                    self._take_back(made)
-                if made.purse is not None:
-                    made.purse.release(made.nanos)
+                    self._take_back(held)
+                if held.purse is not None:
+                    held.purse.release(held.nanos)
                 raise
-            self._unbooked[made.call_id] = _Unbooked(made)
-        return made
+            self._unbooked[held.call_id] = _Unbooked(held)
+        return held
 
     def release(self, held: Reservation) -> None:
         """The call is not made."""
@@ -132,7 +134,7 @@ class Budgets:
 
     async def tight(self, spender: Spender) -> bool:
         """Whether a budget of the spender is at 80 % or more, as far as this process has heard."""
-        return any(self._shares.get(cap.counter, 0.0) >= TIGHT for cap in await self._caps.of(spender))
+        return any(self._shares.get(cap.counter, 0.0) >= TIGHT for cap in await self.caps(spender))
 
     async def spent_cap(self, spender: Spender) -> Cap | None:
         """The budget of the spender that is spent, and for longest; None while each has something left.
@@ -142,7 +144,7 @@ class Budgets:
         looked_at, found = self._looks.get(spender, (float("-inf"), None))
         now = self._clock.monotonic()
         if now - looked_at > _FRESH_S:
-            caps = await self._caps.of(spender)
+            caps = await self.caps(spender)
             spent = await self.spent(caps) if caps else []
             over = [cap for cap, nanos in zip(caps, spent, strict=True) if nanos >= cap.nanos]
             found = over[-1] if over else None
@@ -153,7 +155,7 @@ class Budgets:
 
     async def bounding(self, spenders: Iterable[Spender]) -> list[tuple[Cap, int]]:
         """Every budget that bounds one of them, and what is on the books of it. Raises StoreAway."""
-        caps = list(dict.fromkeys([cap for one in spenders for cap in await self._caps.of(one)]))
+        caps = list(dict.fromkeys([cap for one in spenders for cap in await self.caps(one)]))
         return list(zip(caps, await self.spent(caps), strict=True)) if caps else []
 
     async def spent(self, caps: Sequence[Cap]) -> list[int]:

@@ -30,13 +30,19 @@ class LocalBudgets:
         self._reading = asyncio.Lock()
 
     async def judge(self, held: Reservation) -> tuple[str, Cap]:
-        """`granted`, `full` or `spent`, and by which cap: the rule of `budget.lua`."""
-        verdict, which = "granted", held.caps[0]
+        """`granted`, `full` or `spent`, and by which cap: the rule of `budget.lua`.
+
+        All is read before the first look: between that and the grant nobody else may be granted anything.
+        """
+        known: dict[Counter, int] = {}
         for cap in held.caps:
             try:
-                spent = await self.spent(cap.counter)
+                known[cap.counter] = await self.spent(cap.counter)
             except StoreAway:
                 return "full", cap
+        verdict, which = "granted", held.caps[0]
+        for cap in held.caps:
+            _, spent = self._read.get(cap.counter, (0.0, known[cap.counter]))
             mine = self._mine(cap.counter)
             if spent >= cap.nanos:
                 verdict, which = "spent", cap

@@ -43,6 +43,8 @@ class Caps:
     async def of(self, spender: Spender) -> tuple[Cap, ...]:
         """What bounds it in the periods of this moment, the shortest first; nothing where no budget is its."""
         await self._refresh(spender)
+        if not self._limits and not self._granted.keys:
+            return ()
         now = self._clock.now()
         found = [
             Cap(Counter(scope, period, period.start(now)), limits.nanos[period], limits.hold)

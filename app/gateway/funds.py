@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from uuid import UUID
 
 from app.clients.base import TokenUsage
 from app.domain import ids
@@ -36,13 +37,14 @@ class Funds:
 
         Raises MustWait (`budget`), ProcessingError `cost_cap_reached`.
         """
-        held, charge = Reservation(ids.uuid7()), request.charge
-        if charge is None:
-            return held
+        call_id, charge = ids.uuid7(), request.charge
+        caps = await self._budgets.caps(charge.spender) if charge else ()
+        if charge is None or not (caps or charge.purse):
+            # For most calls nothing bounds what they cost: nothing more is worked out for them.
+            return Reservation(call_id)
         nanos = self._expected(request, target, stored)
-        lost = _lost(held, request, charge, target, nanos)
-        wanted = Reservation(held.call_id, nanos, (), ttl_s, lost, charge.purse)
-        return await self._budgets.reserve(wanted, charge.spender)
+        lost = _lost(call_id, request, charge, target, nanos) if caps else None
+        return await self._budgets.reserve(Reservation(call_id, nanos, caps, ttl_s, lost, charge.purse))
 
     def give_back(self, held: Reservation) -> None:
         """The call is not made."""
@@ -75,10 +77,10 @@ def _route(request: ModelRequest, provider: str, model: str) -> Route:
     return (charge.spender.workflow, charge.step, provider, model) if charge else (request.alias, provider, model)
 
 
-def _lost(held: Reservation, request: ModelRequest, charge: Charge, target: Target, nanos: int) -> LostCall:
+def _lost(call_id: UUID, request: ModelRequest, charge: Charge, target: Target, nanos: int) -> LostCall:
     spender = charge.spender
     return LostCall(
-        id=held.call_id,
+        id=call_id,
         project_id=spender.project_id,
         key_id=spender.key_id,
         workflow=spender.workflow,

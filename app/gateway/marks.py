@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextvars import Context
 from typing import Any
 
 from app.domain import ids, money
@@ -37,7 +38,9 @@ class Marks:
             if len(self._told) > _MOST_KNOWN:
                 self._told.clear()
             self._told.add(mark)
-            task = asyncio.get_running_loop().create_task(self._tell(cap, spent_nanos, level, type))
+            # It concerns all who spend: no log line of it may carry the ids of the one that came first.
+            telling = self._tell(cap, spent_nanos, level, type)
+            task = asyncio.get_running_loop().create_task(telling, context=Context())
             self._telling.add(task)
             task.add_done_callback(self._telling.discard)
 

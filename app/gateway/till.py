@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextvars import Context
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from app.domain.clock import Clock
 from app.domain.errors import SystemFault
 from app.gateway.reach import ROUND_TRIP_S, Reach, RedisAway
 from app.gateway.scripts import script, source
+from app.telemetry.logs import log
 
 PREFIX = "laneway:{budget}:"
 Step = dict[str, Any]
@@ -24,6 +26,7 @@ _MOST = 200
 # What is told while Redis is away is kept for its return; beyond it, expiry puts things right.
 _KEPT = 10_000
 # The rules, and what keeps their counters in Redis.
+_log = log("gateway")
 _SCRIPT = script(f"local budget = (function()\n{source('budget.lua')}\nend)()\n{source('till.lua')}")
 
 
@@ -83,16 +86,30 @@ class Till:
     def _send(self, sending: _Sending) -> None:
         self._pending.append(sending)
         if self._pump is None:
-            self._pump = asyncio.get_running_loop().create_task(self._run())
+            # It sends for all callers: nothing of the one that came first may go with it.
+            self._pump = asyncio.get_running_loop().create_task(self._run(), context=Context())
 
     async def _run(self) -> None:
         """While one script is on its way, the next one gathers."""
         try:
             while self._pending:
                 batch, self._pending = self._pending[:_MOST], self._pending[_MOST:]
-                await self._exchange(batch)
+                await self._surely(batch)
         finally:
             self._pump = None
+
+    async def _surely(self, batch: list[_Sending]) -> None:
+        """However it goes, nobody waits on for an answer."""
+        try:
+            await self._exchange(batch)
+        except BaseException as error:
+            _log.error("till stopped", error=type(error).__name__)
+            goes_on = isinstance(error, Exception)
+            left = batch if goes_on else [*batch, *self._pending]
+            self._refused(left, SystemFault(f"the counters of budgets failed: {type(error).__name__}"))
+            if not goes_on:
+                self._pending = []
+                raise
 
     async def _exchange(self, batch: list[_Sending]) -> None:
         try:
@@ -130,10 +147,10 @@ class Till:
             if not one.answer.done():
                 one.answer.set_exception(RedisAway("budgets"))
 
-    def _refused(self, batch: list[_Sending], fault: SystemFault) -> None:
+    def _refused(self, batch: Iterable[_Sending], fault: SystemFault) -> None:
         """The script stumbled over a step of it, after others had their effect. What was told expires."""
         for one in batch:
-            if one.answer is None:
+            if one.answer is None or (one.answer.done() and not one.answer.cancelled()):
                 continue
             if one.step["act"] == "reserve":
                 self.tell({"act": "release", "id": one.step["id"]})

@@ -56,7 +56,8 @@ class Process:
             call_id, self.spender.project_id, self.spender.key_id, self.spender.workflow, "1", ids.uuid7(), "ask", "",
             1, "main", "mini-1", nanos, test_mode=False,
         )  # fmt: skip
-        return await self.budgets.reserve(Reservation(call_id, nanos, (), ttl_s, lost), self.spender)
+        caps = await self.budgets.caps(self.spender)
+        return await self.budgets.reserve(Reservation(call_id, nanos, caps, ttl_s, lost))
 
     async def call(self, nanos: int, cost: int) -> None:
         """Reserve, call, settle, write it down, as a worker does."""
@@ -74,7 +75,7 @@ class Process:
 
     async def spent(self) -> list[int]:
         """What the counters say."""
-        return await self.budgets.spent(await self.budgets._caps.of(self.spender))
+        return await self.budgets.spent(await self.budgets.caps(self.spender))
 
 
 NewProcess = Callable[..., Process]
@@ -223,7 +224,7 @@ async def test_seeding_beside_bookings_counts_each_call_once(new_process: NewPro
             await process.call(100, 70)
 
     async def forgetter(process: Process) -> None:
-        caps = await process.budgets._caps.of(spender)
+        caps = await process.budgets.caps(spender)
         for _ in range(10):
             await process.till.ask(
                 {"act": "forget", "counters": [{"name": cap.counter.name, "cap": 1, "ends": 0} for cap in caps]}
@@ -327,7 +328,7 @@ async def test_a_clock_that_jumped_spends_in_no_other_period(new_process: NewPro
 async def test_scopes_count_apart(new_process: NewProcess, spender: Spender) -> None:
     budgets = {"project": usd(1000), "workflow/noop": usd(500), "workflow/other": usd(1), "key": usd(200)}
     process = new_process(**budgets)
-    caps = await process.budgets._caps.of(spender)
+    caps = await process.budgets.caps(spender)
     assert sorted((cap.counter.scope.kind.value, cap.nanos) for cap in caps) == [
         ("key", 200), ("project", 1000), ("workflow", 500)
     ]  # fmt: skip

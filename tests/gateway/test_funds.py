@@ -87,7 +87,7 @@ async def test_bulk_goes_to_the_cheaper_target_from_80_percent_on(redis: Redis, 
 
     ladder, cheapest = ["dear", "cheap", "unknown"], ["cheap", "dear", "unknown"]
     assert await order("bulk") == ladder
-    (cap,) = await money.budgets._caps.of(spender)
+    (cap,) = await money.budgets.caps(spender)
     for spent, bulk in ((799_999_999, ladder), (800_000_000, cheapest)):
         _hear(money.budgets, cap, spent)
         assert (await order("bulk"), await order("standard")) == (bulk, ladder)
