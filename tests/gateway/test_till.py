@@ -37,17 +37,16 @@ async def till(redis: Redis, prefix: str) -> AsyncIterator[Till]:
     await made.close()
 
 
-def caps(nanos: int) -> tuple[Cap, ...]:
-    """Of a project that nobody else has: an hour's and a day's budget."""
+def caps(hour_nanos: int = 1000, day_nanos: int = 10**9) -> tuple[Cap, ...]:
+    """Of a project that nobody else has."""
     scope, now = Scope(ids.uuid7(), Kind.PROJECT, "", test_mode=False), SYSTEM_CLOCK.now()
-    return tuple(
-        Cap(Counter(scope, period, period.start(now)), nanos, hold=False) for period in (Period.HOUR, Period.DAY)
-    )
+    given = ((Period.HOUR, hour_nanos), (Period.DAY, day_nanos))
+    return tuple(Cap(Counter(scope, period, period.start(now)), nanos, hold=False) for period, nanos in given)
 
 
 async def test_whatever_stops_the_till_nobody_waits_on(till: Till) -> None:
     """A step that cannot even be written down fails those that were to go with it, and no others."""
-    counters = [told(cap) for cap in caps(1000)]
+    counters = [told(cap) for cap in caps()]
     reading = {"act": "read", "counters": counters}
     asked = [asyncio.create_task(till.ask(step)) for step in (reading, {"act": "read", "counters": object()}, reading)]
     async with asyncio.timeout(10):
@@ -59,14 +58,14 @@ async def test_whatever_stops_the_till_nobody_waits_on(till: Till) -> None:
 async def test_the_till_sends_for_all_in_nobodys_context(till: Till) -> None:
     WHOSE.set("the first caller's")
     heard: list[str | None] = []
-    step = {"act": "read", "counters": [told(cap) for cap in caps(1000)]}
+    step = {"act": "read", "counters": [told(cap) for cap in caps()]}
     till.tell(step, lambda _: heard.append(WHOSE.get()))
     await till.ask(step)
     assert heard == [None]
 
 
 async def test_while_redis_is_away_callers_at_once_keep_to_a_cap(database: Database) -> None:
-    local, bound = LocalBudgets(Ledger(database), SYSTEM_CLOCK), caps(1000)
+    local, bound = LocalBudgets(Ledger(database), SYSTEM_CLOCK), caps()
     held = [Reservation(ids.uuid7(), 100, bound, 60.0) for _ in range(64)]
     verdicts = await asyncio.gather(*(local.judge(one) for one in held))
     assert [verdict for verdict, _ in verdicts].count("granted") == 10
