@@ -8,11 +8,40 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable
+from random import Random
+from typing import Any, Protocol
 
 from bench.limits.buckets import Bucket
 from bench.limits.provider import INF, Answer
+from bench.limits.scenario import Scenario
+from bench.limits.tally import Tally
 from bench.limits.traffic import Job
-from bench.limits.world import World
+
+
+class Timer(Protocol):
+    """Time, virtual or not, in seconds since the start."""
+
+    @property
+    def now(self) -> float: ...
+    def at(self, when: float, act: Callable[..., None], *arguments: Any) -> None:
+        """Do it then."""
+        ...
+
+
+class Site(Protocol):
+    """Where peers live: the simulation, or an event loop before a provider over HTTP."""
+
+    @property
+    def scenario(self) -> Scenario: ...
+    @property
+    def clock(self) -> Timer: ...
+    @property
+    def chance(self) -> Random: ...
+    @property
+    def tally(self) -> Tally: ...
+    def send(self, job: Job) -> None:
+        """One attempt; `Peer.ended` hears of its end."""
+        ...
 
 
 class Peer:
@@ -20,7 +49,7 @@ class Peer:
 
     keeps_slot = False  # while it backs off
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: Site) -> None:
         self.world = world
         self.flying = 0
         self._lines: tuple[deque[Job], deque[Job]] = (deque(), deque())
@@ -93,7 +122,7 @@ class Fixed(Peer):
 
     keeps_slot = True
 
-    def __init__(self, world: World, most: int) -> None:
+    def __init__(self, world: Site, most: int) -> None:
         super().__init__(world)
         self._most = most
 
@@ -124,7 +153,7 @@ class Aimd(Peer):
 class SdkAdaptive(Peer):
     """An SDK's adaptive retry mode: a send rate that follows a cubic curve after each throttling; 100 at once."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: Site) -> None:
         super().__init__(world)
         self._bucket: Bucket | None = None
         self._most = self._recovery_s = self._failed_at = 0.0
@@ -166,7 +195,7 @@ class SdkAdaptive(Peer):
 class Told(Peer):
     """Buckets a minute deep at the true limits of the start, in equal parts; 15 s of rest after a 429."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: Site) -> None:
         super().__init__(world)
         hidden, share = world.scenario.hidden, 1 / world.scenario.workers
         limits = [(hidden.rpm, lambda job: 1.0), (hidden.tpm, lambda job: float(job.reserved))]
@@ -195,7 +224,7 @@ class Told(Peer):
 class Crowd:
     """The workers of a run, each with a peer of its own; jobs are dealt out."""
 
-    def __init__(self, world: World, make: Callable[[World], Peer]) -> None:
+    def __init__(self, world: Site, make: Callable[[Site], Peer]) -> None:
         self._peers = [make(world) for _ in range(world.scenario.workers)]
 
     def _of(self, job: Job) -> Peer:
@@ -211,7 +240,7 @@ class Crowd:
         self._of(job).ended(job, answer)
 
 
-PEERS: dict[str, Callable[[World], Peer]] = {
+PEERS: dict[str, Callable[[Site], Peer]] = {
     "fixed 10": lambda world: Fixed(world, 10),
     "fixed 50": lambda world: Fixed(world, 50),
     "fixed 100": lambda world: Fixed(world, 100),

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
+import time
 from collections.abc import Mapping
 from typing import Any
 
+import httpx
+
 from bench.limits.provider import INF, Hidden
+from bench.limits.real.call import MODEL
 from bench.limits.scenario import Scenario
 
-MODEL = "mini-1"
 _P99 = 2.3263  # standard deviations
 
 
@@ -48,3 +52,11 @@ def changes(hidden: Hidden) -> list[tuple[float, Mapping[str, Any]]]:
         down = {"error_rates": {"timeout": 0.3, "http_503": 0.7}, "latency": "uniform(200,600)", "rpm": None}
         found += [(begin, down), (end, {})]
     return sorted(found, key=lambda change: change[0])
+
+
+async def change(url: str, hidden: Hidden, began: float) -> None:
+    """Change them at a running provider, each at its time; `began` in seconds of `time.time()`."""
+    async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=30) as http:
+        for when, settings in changes(hidden):
+            await asyncio.sleep(began + when - time.time())
+            (await http.put("/sim/faults", json=settings)).raise_for_status()

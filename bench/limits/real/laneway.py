@@ -8,16 +8,18 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 
 from bench.limits.provider import INF
-from bench.limits.real.hidden import MODEL
+from bench.limits.real.call import MODEL
+from bench.limits.real.hidden import change
 from bench.limits.real.simulated import Simulated, simulated
 from bench.limits.real.told import Told, told
 from bench.limits.real.traffic import submit_all
@@ -27,6 +29,8 @@ from bench.limits.traffic import Job, jobs
 from bench.service import Service, service
 from tests.supervise.embedded import Embedded, embedded
 
+# From when on scripts are counted, as a share of the run: the limit is known by then.
+_LATE = 0.7
 _ENDS = """
 select (metadata->>'n')::int as n, status, extract(epoch from ended_at)::float8 as ended from jobs where metadata ? 'n'
 """
@@ -34,12 +38,12 @@ select (metadata->>'n')::int as n, status, extract(epoch from ended_at)::float8 
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """A run, and what else was seen of it: the pool, jobs by status, scripts and their seconds."""
+    """A run, and what else was seen of it: the pool as operators see it, jobs by status, scripts of the gateway."""
 
     told: Told
-    pools: list[dict[str, Any]] = field(default_factory=list)
-    jobs: dict[str, int] = field(default_factory=dict)
-    scripts_s: float = 0.0
+    pools: list[dict[str, Any]]
+    jobs: dict[str, int]
+    scripts: dict[str, int]
 
 
 def run(scenario: Scenario, seed: int, folder: Path, *, fair: bool = True) -> Ran:
@@ -114,27 +118,28 @@ async def _measured(
     keys: Mapping[str, str],
 ) -> Ran:  # fmt: skip
     url, until = f"http://{running.host}:{running.port}", scenario.seconds
-    scripts_before = scripts(servers.redis_url)
     began = time.time()
-    feeding = asyncio.create_task(submit_all(url, keys, wanted, began))
+    feeding = asyncio.create_task(submit_all(url, keys, wanted, began, until))
     acts = [
-        asyncio.create_task(provider.change(scenario.hidden, began)),
+        asyncio.create_task(change(provider.url, scenario.hidden, began)),
         asyncio.create_task(_redis_away(scenario, servers.valkey.pid, began)),
     ]
     watched = asyncio.create_task(pools(url, running.key, began, until))
+    late_s, for_s = until * _LATE, min(20.0, until / 4)
+    counted = asyncio.create_task(scripts(servers.redis_url, began + late_s, for_s))
     await asyncio.sleep(began + until - time.time())
-    await asyncio.gather(feeding, watched, *acts)
+    await asyncio.gather(feeding, watched, counted, *acts)
     ends = await _ends(servers.database_url)
     calls = provider.calls(began, until)
     seen = {row["n"]: row["ended"] - began for row in ends if row["status"] == "succeeded"}
     result = told(scenario, wanted, calls, seen)
-    ran, ran_s = scripts(servers.redis_url)
-    result.tally.scripts = ran - scripts_before[0]
-    by_status: dict[str, int] = {}
-    for row in ends:
-        by_status[row["status"]] = by_status.get(row["status"], 0) + 1
-    result.tally.lost = by_status.get("failed", 0)
-    return Ran(result, await watched, by_status, ran_s - scripts_before[1])
+    by_status = Counter(row["status"] for row in ends)
+    result.tally.lost = by_status["failed"]
+    ran = await counted
+    beside = sum(late_s <= call.sent < late_s + for_s for call in calls)
+    # The tally wants those of the whole run.
+    result.tally.scripts = sum(ran.values()) * sum(result.tally.attempts) // max(1, beside)
+    return Ran(result, await watched, dict(by_status), {**ran, "calls": beside})
 
 
 async def _redis_away(scenario: Scenario, pid: int, began: float) -> None:

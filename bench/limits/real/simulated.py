@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,8 +11,7 @@ from typing import Any
 
 import httpx
 
-from bench.limits.provider import Hidden
-from bench.limits.real.hidden import changes, words
+from bench.limits.real.hidden import words
 from bench.limits.real.told import Called, read
 from bench.limits.scenario import Scenario
 from bench.process import process
@@ -27,13 +24,6 @@ class Simulated:
     """Where it listens."""
 
     url: str
-
-    async def change(self, hidden: Hidden, began: float) -> None:
-        """What the scenario changes, when it does; `began` in seconds of `time.time()`."""
-        async with httpx.AsyncClient(base_url=self.url, trust_env=False, timeout=30) as http:
-            for when, settings in changes(hidden):
-                await asyncio.sleep(began + when - time.time())
-                (await http.put("/sim/faults", json=settings)).raise_for_status()
 
     def calls(self, began: float, until: float) -> list[Called]:
         """All calls since `began`."""

@@ -1,6 +1,6 @@
 """Puts the jobs of a trace to the service over REST, each at its time, whether or not it answers quickly.
 
-A backlog comes at 40 a second, several times faster than it is worked off, so that the machine is not busy with submits.
+A backlog comes at 40 a second, several times faster than it is worked off, so that submits do not fill the machine.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 import httpx
 
@@ -17,15 +18,17 @@ _AT_ONCE = 12
 _BACKLOG_PER_S = 40.0
 
 
-async def submit_all(url: str, keys: Mapping[str, str], jobs: Sequence[Job], began: float) -> None:
-    """All of them; `keys` by tenant, `began` in seconds of `time.time()`. Real-time ones do not queue behind bulk.
+async def submit_all(url: str, keys: Mapping[str, str], jobs: Sequence[Job], began: float, until: float) -> None:
+    """All that come within so many seconds; `keys` by tenant, `began` in seconds of `time.time()`. Real-time ones do not queue behind bulk.
 
     Raises RuntimeError when one is not accepted.
     """
     limits = httpx.Limits(max_connections=100, max_keepalive_connections=100)
     async with httpx.AsyncClient(base_url=url, timeout=60, trust_env=False, limits=limits) as http:
-        lanes = ([job for job in jobs if (job.lane == REAL_TIME) is urgent] for urgent in (True, False))
-        await asyncio.gather(*(_submit(http, keys, lane, began) for lane in lanes))
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(asyncio.get_running_loop().time() + began + until - time.time()):
+                lanes = ([job for job in jobs if (job.lane == REAL_TIME) is urgent] for urgent in (True, False))
+                await asyncio.gather(*(_submit(http, keys, lane, began) for lane in lanes))
 
 
 async def _submit(http: httpx.AsyncClient, keys: Mapping[str, str], jobs: Sequence[Job], began: float) -> None:

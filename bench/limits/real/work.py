@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel
 
+from bench.limits.real.call import prompt
 from laneway import Context, Policy, workflow
-
-_CHARS_PER_TOKEN = 4
 
 
 class Wanted(BaseModel):
@@ -14,11 +13,6 @@ class Wanted(BaseModel):
 
     n: int
     tokens: int
-
-
-def prompt(n: int, tokens: int) -> str:
-    """A text of about so many tokens that names its job."""
-    return f"<item>{n}</item> {'word ' * tokens}"[: max(24, tokens * _CHARS_PER_TOKEN)]
 
 
 @workflow("limits-ask", version="1", lane="interactive")
