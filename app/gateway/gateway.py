@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from app.clients.base import ModelClient, WireAnswer, WireError, WireRequest
-from app.domain import ids
+from app.domain import canonical, ids
 from app.domain.call import Call
 from app.domain.clock import Clock
 from app.domain.errors import Fault, InputError, MustWait, RateLimited, SystemFault, TransientError
@@ -162,7 +162,7 @@ class Gateway:
     ) -> ModelAnswer | RateLimited:
         """One call under one permit, settled and recorded in every case; the fault of a 429 that may be repeated."""
         trace = child(asking.request.trace)
-        wire = self._wire(target, asking, trace.traceparent)
+        wire = self._wire(target, asking, trace.traceparent, stored)
         sent = Sent(held, target, trace, permit.waited_s, self._clock.now(), stored)
         try:
             ended, result, lesson = await self._exchange(sent, wire, asking.hearing)
@@ -213,7 +213,7 @@ class Gateway:
         if self._funds is not None:
             self._funds.settle(sent.held, asking.request, call)
 
-    def _wire(self, target: Target, asking: _Asking, traceparent: str) -> WireRequest:
+    def _wire(self, target: Target, asking: _Asking, traceparent: str, stored: bytes) -> WireRequest:
         request = asking.request
         return WireRequest(
             model=target.model,
@@ -224,7 +224,7 @@ class Gateway:
             timeout_s=asking.timeout_s,
             max_answer_bytes=self._limits.max_answer_bytes,
             traceparent=traceparent,
-            idempotency_key=request.idempotency_key,
+            idempotency_key=_key(request, target, stored),
             texts=request.texts,
         )
 
@@ -233,6 +233,12 @@ async def _ask(client: ModelClient, wire: WireRequest, hearing: Hearing | None) 
     if wire.texts:
         return await client.embed(wire)
     return await (client.complete(wire) if hearing is None else client.stream(wire, hearing))
+
+
+def _key(request: ModelRequest, target: Target, stored: bytes) -> str:
+    """What names the question upstream: the same for the same target and body, never the same for others."""
+    asked = canonical.digest(target.provider, request.schema_name, stored.hex())
+    return f"{request.idempotency_key}-{asked.hex()[:16]}"
 
 
 def _route(request: ModelRequest, target: Target) -> tuple[str, ...]:

@@ -51,6 +51,7 @@ class ModelRequest:
     `timeout_s` bounds each call to a provider, without the waits for the limiter; None takes the gateway's default.
     `charge` says whom its cost is charged to; None: no budget is asked. With `texts` it asks for their embeddings.
     `resumed`: the job has run before, so it does not stand behind those that are parked.
+    `idempotency_key` names the step; upstream each target and body has a key of its own, made of it.
     """
 
     alias: str

@@ -57,7 +57,7 @@ async def test_an_answer_with_its_record_and_span(
     }
     assert call.answer is not None
     assert orjson.loads(call.answer) == {"text": "positive", "finish_reason": "stop"}
-    assert seen["idempotency_key"] == "job-1/classify"
+    assert seen["idempotency_key"].startswith("job-1/classify-")
     assert seen["traceparent"] == f"00-{asked.trace.trace_id}-{call.span_id}-01"
 
     span = await the_span(spans)
@@ -146,7 +146,7 @@ async def test_a_429_waits_and_asks_again_by_itself(new_gateway: NewGateway, pro
     assert calls[1].limiter_wait_s > 0.07
     assert (calls[1].started_at - calls[0].ended_at).total_seconds() > 0.07
     assert calls[0].span_id != calls[1].span_id
-    assert {call["idempotency_key"] for call in provider.calls()} == {"job-1/classify"}
+    assert len({call["idempotency_key"] for call in provider.calls()}) == 1
 
 
 async def test_a_long_limit_parks_the_job_and_stops_every_worker(

@@ -152,6 +152,24 @@ def _weighted(settings: Settings, *weights: int) -> Settings:
     return settings.model_copy(update={"models": {"small": ModelAlias(ladder=ladder)}})
 
 
+async def test_each_target_has_a_key_of_its_own_and_keeps_it(
+    new_gateway: NewGateway, provider: ProviderProcess
+) -> None:
+    ladder = [LadderTarget(provider="main", model=model) for model in ("mini-1", "big-1")]
+    settings = settings_for(provider.base_url).model_copy(update={"models": {"small": ModelAlias(ladder=ladder)}})
+    gateway = new_gateway(settings)
+    for _ in range(2):
+        provider.set_answers({"hello": [{"$fault": "http_503"}, "hi"]})
+        await gateway.complete(request(), lambda call: None)
+    seen = [(call["model"], call["idempotency_key"]) for call in provider.calls()]
+    assert [model for model, _ in seen] == ["mini-1", "big-1"] * 2
+    # The body names the model: under one key it would be another request.
+    assert seen[0] == seen[2] and seen[1] == seen[3] and seen[0][1] != seen[1][1]
+    provider.clear_calls()
+    await gateway.complete(request("another prompt of the same step"), lambda call: None)
+    assert provider.calls()[0]["idempotency_key"] not in {key for _, key in seen}
+
+
 async def test_a_stream_that_was_heard_falls_to_nobody(
     new_gateway: NewGateway, first: ProviderProcess, provider: ProviderProcess
 ) -> None:
