@@ -22,6 +22,10 @@ from app.telemetry.traces import SpanRecord
 SHOWN_WAIT_S = 0.05
 # A rough size of a token in bytes, for an answer that came without a count.
 _BYTES_PER_TOKEN = 4
+# How a question for embeddings begins: canonical JSON sorts its names.
+_EMBEDS = b'{"input":'
+# Operations as OpenTelemetry's conventions call them.
+CHAT, EMBEDDINGS = "chat", "embeddings"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +113,14 @@ def call_record(sent: Sent, ended: Ended) -> Call:
     )
 
 
-def call_name(model: str) -> str:
+def operation(request: bytes | None) -> str:
+    """What a call is for, by its question as stored: `gen_ai.operation.name` of OpenTelemetry's conventions."""
+    return EMBEDDINGS if request is not None and request.startswith(_EMBEDS) else CHAT
+
+
+def call_name(model: str, request: bytes | None) -> str:
     """The name of a call's span."""
-    return f"chat {model}"
+    return f"{operation(request)} {model}"
 
 
 def wait_span(sent: Sent) -> SpanRecord | None:
@@ -126,7 +135,7 @@ def wait_span(sent: Sent) -> SpanRecord | None:
 def call_span(sent: Sent, ended: Ended) -> SpanRecord:
     """The call as a client span, without prompt or answer."""
     attributes: dict[str, str | int | float | bool] = {
-        names.GEN_AI_OPERATION: "chat",
+        names.GEN_AI_OPERATION: operation(sent.request),
         names.GEN_AI_PROVIDER: sent.target.provider,
         names.GEN_AI_MODEL: sent.target.model,
         names.GEN_AI_INPUT_TOKENS: ended.usage.input,
@@ -138,5 +147,5 @@ def call_span(sent: Sent, ended: Ended) -> SpanRecord:
         attributes[names.HTTP_STATUS] = ended.status
     if ended.error_code is not None:
         attributes[names.ERROR_TYPE] = ended.error_code
-    name = call_name(sent.target.model)
+    name = call_name(sent.target.model, sent.request)
     return SpanRecord("call", name, sent.trace, sent.started_at, ended.at, attributes, ended.error_code)

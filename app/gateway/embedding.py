@@ -80,10 +80,7 @@ class Embedding:
             calls.append(call)
             record(call)
 
-        # Each portion is a question of its own upstream.
-        key = f"{self._request.idempotency_key}-{canonical.digest(*texts).hex()[:16]}"
-        request = replace(self._request, texts=tuple(texts), caching=None, idempotency_key=key)
-        answer = await self._gateway.complete(request, note)
+        answer = await self._gateway.complete(replace(self._request, texts=tuple(texts), caching=None), note)
         paid = next((call for call in reversed(calls) if call.outcome is CallOutcome.SUCCEEDED), None)
         whole = sum(map(len, texts)) or 1
         found = {

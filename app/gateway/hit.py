@@ -9,7 +9,7 @@ from app.clients.base import WireAnswer
 from app.domain import ids, money
 from app.domain.call import Call, CallOutcome
 from app.domain.job import TraceContext
-from app.gateway.booking import answer_bytes, call_name, request_bytes
+from app.gateway.booking import answer_bytes, call_name, operation, request_bytes
 from app.gateway.request import ModelAnswer, ModelRequest
 from app.telemetry import names
 from app.telemetry.traces import SpanRecord
@@ -57,10 +57,10 @@ def hit_call(request: ModelRequest, hit: Hit, trace: TraceContext, now: datetime
 def hit_span(call: Call, trace: TraceContext) -> SpanRecord:
     """As a client's span, without question or answer."""
     attributes: dict[str, str | int | float | bool] = {
-        names.GEN_AI_OPERATION: "chat",
+        names.GEN_AI_OPERATION: operation(call.request),
         names.GEN_AI_PROVIDER: call.provider,
         names.GEN_AI_MODEL: call.model,
         names.COST_USD: money.show(0),
         names.STATUS: call.outcome,
     }
-    return SpanRecord("call", call_name(call.model), trace, call.started_at, call.ended_at, attributes)
+    return SpanRecord("call", call_name(call.model, call.request), trace, call.started_at, call.ended_at, attributes)

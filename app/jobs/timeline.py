@@ -13,7 +13,7 @@ from app.domain import ids, money
 from app.domain.call import CallOutcome
 from app.domain.job import Job
 from app.domain.spans import attempt_span_id, limiter_span_id, step_span_id
-from app.gateway.booking import SHOWN_WAIT_S, call_name
+from app.gateway.booking import EMBEDDINGS, SHOWN_WAIT_S, call_name, operation
 from app.jobs.course import Claim, Course, OwnSpan, own_spans
 from app.jobs.view import time_view
 from app.store.reads import TraceRows
@@ -118,8 +118,9 @@ def _unrecorded(found: TraceRows) -> Iterator[dict[str, Any]]:
         first = calls[0]
         start, end = min(_asked_at(row) for row in calls), max(row["ended_at"] for row in calls)
         parent = attempt_span_id(found.job.id, first["attempt"])
+        kind = "embed" if operation(first["request"]) == EMBEDDINGS else "ask"
         yield _span(
-            id, parent, "step", first["step"], start, end, "unrecorded", key=first["step_key"] or None, step_kind="ask",
+            id, parent, "step", first["step"], start, end, "unrecorded", key=first["step_key"] or None, step_kind=kind,
             attempt=first["attempt"],
         )  # fmt: skip
 
@@ -138,9 +139,9 @@ def _asked_at(call: Mapping[str, Any]) -> datetime:
 
 def _call(row: Mapping[str, Any]) -> dict[str, Any]:
     return _span(
-        row["span_id"], row["step_span_id"], "call", call_name(row["model"]), row["started_at"], row["ended_at"],
-        row["outcome"], call_id=ids.show("call", row["id"]), provider=row["provider"], model=row["model"],
-        http_status=row["http_status"], error=row["error_code"], input_tokens=row["input_tokens"],
+        row["span_id"], row["step_span_id"], "call", call_name(row["model"], row["request"]), row["started_at"],
+        row["ended_at"], row["outcome"], call_id=ids.show("call", row["id"]), provider=row["provider"],
+        model=row["model"], http_status=row["http_status"], error=row["error_code"], input_tokens=row["input_tokens"],
         output_tokens=row["output_tokens"], cached_tokens=row["cached_tokens"], cost_usd=money.show(row["cost_nanos"]),
         saved_usd=money.show(row["saved_nanos"]) if row["outcome"] == CallOutcome.CACHED else None,
         limiter_wait_s=round(row["limiter_wait_s"], 6), request=_stored(row["request"]), answer=_stored(row["answer"]),

@@ -268,7 +268,11 @@ def test_each_text_is_embedded_once(stack: Stack) -> None:
     ]
     assert asked == ["\n".join(texts[:3]), texts[3]]
     spans = stack.client.get(f"/v1/jobs/{second['id']}/trace").json()["spans"]
-    assert {span["status"] for span in spans if span["kind"] == "call"} == {"succeeded", "cached"}
+    calls = [span for span in spans if span["kind"] == "call"]
+    assert {(span["name"], span["status"]) for span in calls} == {
+        ("embeddings small-sim", "succeeded"),
+        ("embeddings small-sim", "cached"),
+    }
     assert post(stack, "embeds", {"texts": []}).json()["output"] == []
     wrong = post(stack, "embeds", {"texts": [""]}).json()
     assert wrong["status"] == "failed" and "none of them empty" in wrong["error"]["detail"]

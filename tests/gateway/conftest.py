@@ -86,19 +86,25 @@ def spans() -> InMemorySpanExporter:
 NewGateway = Callable[..., Gateway]
 
 
+@pytest.fixture
+def tracing(spans: InMemorySpanExporter) -> Iterator[Tracing]:
+    """Exports to `spans`."""
+    made = Tracing(BatchSpanProcessor(spans, schedule_delay_millis=20), Resource.create({}))
+    yield made
+    made.close()
+
+
 @pytest_asyncio.fixture
 async def new_gateway(
-    http: httpx.AsyncBaseTransport, new_limiter: NewLimiter, spans: InMemorySpanExporter
+    http: httpx.AsyncBaseTransport, new_limiter: NewLimiter, tracing: Tracing
 ) -> AsyncIterator[NewGateway]:
     """Makes gateways as separate processes have them."""
-    tracing = Tracing(BatchSpanProcessor(spans, schedule_delay_millis=20), Resource.create({}))
 
     def new(settings: Settings) -> Gateway:
         clients = build_clients(settings, http)
         return Gateway(settings, clients, new_limiter(), Prices(settings), SYSTEM_CLOCK, tracing)
 
     yield new
-    tracing.close()
 
 
 @pytest.fixture(scope="session")

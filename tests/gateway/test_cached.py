@@ -10,7 +10,6 @@ from uuid import UUID
 
 import pytest
 import pytest_asyncio
-from opentelemetry.sdk.resources import Resource
 
 from app.domain import ids
 from app.domain.call import Call, CallOutcome
@@ -28,12 +27,11 @@ from tests.supervise.embedded import RunningServer
 
 NewCached = Callable[..., Cached]
 PROJECT = ids.uuid7()
-TRACING = Tracing(None, Resource.get_empty())
 
 
 @pytest_asyncio.fixture
 async def new_cached(
-    shared_valkey: RunningServer, prefix: str, new_gateway: NewGateway, provider: ProviderProcess
+    shared_valkey: RunningServer, prefix: str, new_gateway: NewGateway, provider: ProviderProcess, tracing: Tracing
 ) -> AsyncIterator[NewCached]:
     """Gateways with a memory, as separate processes have them."""
     async with AsyncExitStack() as stack:
@@ -48,7 +46,7 @@ async def new_cached(
             asked = asked.model_copy(
                 update={"models": {"small": ModelAlias(ladder=ladder)}, "simulator_url": provider.url}
             )
-            return Cached(new_gateway(asked), cache, SYSTEM_CLOCK, TRACING)
+            return Cached(new_gateway(asked), cache, SYSTEM_CLOCK, tracing)
 
         yield new
 

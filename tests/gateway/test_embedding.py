@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from app.domain.call import Call, CallOutcome
 from app.domain.errors import ProcessingError, TransientError
@@ -14,6 +15,7 @@ from app.gateway.cached import Cached
 from app.gateway.embedding import MOST_TEXTS, portions
 from app.gateway.request import Caching, ModelAnswer
 from app.loadtest.provider.openai_embeddings import vector_of
+from tests.conformance.client_suite import until
 from tests.gateway.asking import request, settings_for
 from tests.gateway.conftest import NewGateway
 from tests.gateway.test_cached import PROJECT, NewCached, new_cached
@@ -47,6 +49,17 @@ async def test_each_text_has_its_vector_in_order_and_is_asked_for_once(
     assert (known.outcome, known.cost_nanos) == (CallOutcome.CACHED, 0)
     assert paid.cost_nanos - 2 <= known.saved_nanos <= paid.cost_nanos
     assert asked_for(provider) == [["a b", "c"]]
+
+
+async def test_spans_say_that_it_was_no_chat(
+    new_cached: NewCached, spans: InMemorySpanExporter, provider: ProviderProcess
+) -> None:
+    cached = new_cached()
+    for _ in range(2):
+        await embed(cached, "traced")
+    await until(lambda: len(spans.get_finished_spans()) == 2)
+    for span in spans.get_finished_spans():
+        assert (span.name, dict(span.attributes or {})["gen_ai.operation.name"]) == ("embeddings mini-1", "embeddings")
 
 
 async def test_only_the_missing_ones_are_asked(new_cached: NewCached, provider: ProviderProcess) -> None:
