@@ -12,10 +12,20 @@ from pydantic.json_schema import models_json_schema
 from app.domain.errors import CATALOGUE
 from app.domain.event import WEBHOOK_EVENTS
 from app.engine.catalogue import Catalogue
-from app.routers import docs, many_shapes, money_shapes, pool_shapes, samples, service_shapes
+from app.routers import (
+    docs,
+    event_shapes,
+    job_shapes,
+    many_shapes,
+    money_shapes,
+    pool_shapes,
+    samples,
+    service_shapes,
+    shapes,
+    workflow_shapes,
+)
 from app.routers.concrete import add_workflow
 from app.routers.schemas import CancelBody, InvalidateBody, ReplayBody, RetryBody, SubmitBody
-from app.routers.shapes import ANSWERS
 
 _TEMPLATE = "#/components/schemas/{model}"
 _BODIES = {
@@ -26,6 +36,9 @@ _BODIES = {
     "ReplayBody": "Replay",
     "InvalidateBody": "Invalidate",
 }
+_SUBJECTS = (
+    shapes, job_shapes, workflow_shapes, event_shapes, service_shapes, many_shapes, money_shapes, pool_shapes,
+)  # fmt: skip
 _METHODS = ("get", "post", "put", "patch", "delete")
 _SECURITY = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "`lw_live_...` or `lw_test_...`"},
@@ -82,16 +95,7 @@ def _schemas() -> dict[str, Any]:
             InvalidateBody,
         )
     ]
-    answers = [
-        (shape, "serialization")
-        for shape in (
-            *ANSWERS,
-            *service_shapes.ANSWERS,
-            *many_shapes.ANSWERS,
-            *money_shapes.ANSWERS,
-            *pool_shapes.ANSWERS,
-        )
-    ]
+    answers = [(shape, "serialization") for subject in _SUBJECTS for shape in subject.ANSWERS]
     _, found = models_json_schema([*bodies, *answers], by_alias=True, ref_template=_TEMPLATE)  # type: ignore[list-item]
     schemas = {_BODIES.get(name, name): schema for name, schema in found["$defs"].items()}
     for body, name in _BODIES.items():

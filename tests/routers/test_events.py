@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from app.domain import ids
-from app.routers import shapes
+from app.routers import event_shapes
 from tests.flows.events import STREAM, Event, durable, following, opened, submitting
 from tests.routers.support import Gate, Keys, echo, fresh, problem, submitted
 from tests.stack import Stack, bearer, until
@@ -27,7 +27,7 @@ def page(stack: Stack, job_id: str, **query: Any) -> dict[str, Any]:
     """A page of its events."""
     answer = stack.client.get(f"/v1/jobs/{job_id}/events", params=query)
     assert answer.status_code == 200, answer.text
-    shapes.EventPage.model_validate(answer.json())
+    event_shapes.EventPage.model_validate(answer.json())
     found: dict[str, Any] = answer.json()
     return found
 

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from app.domain import ids
-from app.routers import shapes
+from app.routers import event_shapes
 from tests.flows.events import STREAM, Reading, durable, opened
 from tests.routers.support import Keys, fresh, problem
 from tests.stack import Stack, bearer, until
@@ -41,7 +41,7 @@ def run(client: httpx.Client, **more: Any) -> str:
 def page(client: httpx.Client, **query: Any) -> dict[str, Any]:
     answer = client.get("/v1/events", params=query)
     assert answer.status_code == 200, answer.text
-    shapes.EventPage.model_validate(answer.json())
+    event_shapes.EventPage.model_validate(answer.json())
     found: dict[str, Any] = answer.json()
     return found
 

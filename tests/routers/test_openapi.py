@@ -14,7 +14,17 @@ from app.domain.errors import CATALOGUE
 from app.domain.event import WEBHOOK_EVENTS
 from app.engine.catalogue import Catalogue
 from app.main import create_app
-from app.routers import many_samples, many_shapes, money_shapes, samples, service_shapes, shapes
+from app.routers import (
+    event_shapes,
+    job_shapes,
+    many_samples,
+    many_shapes,
+    money_shapes,
+    samples,
+    service_shapes,
+    shapes,
+    workflow_shapes,
+)
 from app.routers.schemas import ReplayBody, RetryBody, SubmitBody
 from app.settings import Settings
 from tests.routers.support import fresh
@@ -132,7 +142,7 @@ def test_each_workflow_has_a_path_of_its_own(document: dict[str, Any], catalogue
             answer = operation["responses"][status]["content"]["application/json"]
             job = schemas[answer["schema"]["$ref"].rsplit("/", 1)[-1]]
             assert job["allOf"][0] == {"$ref": "#/components/schemas/Job"}
-            assert shapes.Job.model_validate(answer["example"]).workflow == name
+            assert job_shapes.Job.model_validate(answer["example"]).workflow == name
         workflow.output_adapter.validate_python(
             operation["responses"]["201"]["content"]["application/json"]["example"]["output"]
         )
@@ -141,12 +151,13 @@ def test_each_workflow_has_a_path_of_its_own(document: dict[str, Any], catalogue
 EXAMPLES: list[tuple[type[BaseModel], Any]] = [
     (money_shapes.UsageReport, money_shapes.USAGE), (money_shapes.ApiKeyState, money_shapes.MINTED),
     (money_shapes.NewKeyBody, money_shapes.NEW_KEY),
-    (shapes.Job, samples.JOB), (shapes.Job, samples.QUEUED), (shapes.Job, samples.CANCELED),
-    (shapes.JobPage, samples.PAGE), (shapes.DryRun, samples.DRY_RUN), (shapes.Timeline, samples.TIMELINE),
-    (shapes.Workflow, samples.WORKFLOW), (service_shapes.ServiceState, samples.STATUS),
+    (job_shapes.Job, samples.JOB), (job_shapes.Job, samples.QUEUED), (job_shapes.Job, samples.CANCELED),
+    (job_shapes.JobPage, samples.PAGE), (workflow_shapes.DryRun, samples.DRY_RUN),
+    (job_shapes.Timeline, samples.TIMELINE), (workflow_shapes.Workflow, samples.WORKFLOW),
+    (service_shapes.ServiceState, samples.STATUS),
     (service_shapes.Ready, samples.READY),
-    (shapes.Event, samples.EVENT), (SubmitBody, samples.SUBMIT), (RetryBody, {"from": "start"}),
-    (shapes.EventPage, samples.EVENT_PAGE), (many_shapes.CausePage, many_samples.CAUSE_PAGE),
+    (event_shapes.Event, samples.EVENT), (SubmitBody, samples.SUBMIT), (RetryBody, {"from": "start"}),
+    (event_shapes.EventPage, samples.EVENT_PAGE), (many_shapes.CausePage, many_samples.CAUSE_PAGE),
     (many_shapes.Operation, many_samples.OPERATION), (many_shapes.Operation, many_samples.COMPLETED),
     (many_shapes.AuditPage, many_samples.AUDIT_PAGE), (ReplayBody, many_samples.REPLAY),
 ]  # fmt: skip
@@ -174,20 +185,20 @@ def test_real_answers_have_the_shapes_that_are_told(stack: Stack) -> None:
     url = stack.hooks.answer(f"/{fresh()}")
     for workflow, given in (("asks", {"text": fresh()}), ("wrong", {"kind": "transient"}), ("noop-fast", {"n": 1})):
         job = stack.submit(workflow, given, wait=5 if workflow != "noop-fast" else 0, webhook={"url": url})
-        shapes.Job.model_validate(job)
-        shapes.Timeline.model_validate(stack.client.get(f"/v1/jobs/{job['id']}/trace").json())
-    shapes.JobPage.model_validate(stack.client.get("/v1/jobs", params={"limit": 200}).json())
-    shapes.WorkflowList.model_validate(stack.client.get("/v1/workflows").json())
+        job_shapes.Job.model_validate(job)
+        job_shapes.Timeline.model_validate(stack.client.get(f"/v1/jobs/{job['id']}/trace").json())
+    job_shapes.JobPage.model_validate(stack.client.get("/v1/jobs", params={"limit": 200}).json())
+    workflow_shapes.WorkflowList.model_validate(stack.client.get("/v1/workflows").json())
     service_shapes.ServiceState.model_validate(stack.client.get("/v1/status").json())
     service_shapes.Ready.model_validate(stack.client.get("/readyz").json())
     service_shapes.Live.model_validate(stack.client.get("/livez").json())
     dry = stack.client.post("/v1/workflows/noop/jobs?validate_only=true", json={"input": {"m": 1}})
-    assert shapes.DryRun.model_validate(dry.json()).errors
+    assert workflow_shapes.DryRun.model_validate(dry.json()).errors
     shapes.Problem.model_validate(stack.client.post("/v1/workflows/noop/jobs", json={}).json())
     path = url.removeprefix(stack.hooks.url)
     until(lambda: len(stack.hooks.received(path)) >= 2)
     for arrival in stack.hooks.received(path):
-        shapes.Event.model_validate_json(arrival["body"])
+        event_shapes.Event.model_validate_json(arrival["body"])
 
 
 def test_the_document_is_served_to_anyone(stack: Stack, document: dict[str, Any]) -> None:
