@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar, TypeVarTuple, overload
@@ -14,21 +14,15 @@ from app.domain.errors import ProcessingError
 from app.domain.job import Reason
 from app.engine import codec
 from app.engine.act import run_function
-from app.engine.ask import Question, Turn, ask, given, turns
+from app.engine.asking import Asking
 from app.engine.children import ChildOutcome, Declaration
-from app.engine.embed import Embedded, Vectors, checked_texts, embed
 from app.engine.gather import gather
 from app.engine.policies import DEFAULT, Policy
 from app.engine.remember import remembered
-from app.engine.routing import Route, alias_of, named
-from app.engine.schema import AnswerForm, answer_form, stream_form
 from app.engine.spawn import spawn_work
-from app.engine.steps import Steps
-from app.engine.stream import Stream
 from app.engine.tries import MOMENT
-from app.engine.ways import ways_of_ask, ways_of_step
+from app.engine.ways import ways_of_step
 from app.engine.work import Try, Work, checked_delta, checked_identity, digest_of, misuse, stable_key
-from app.gateway.request import Message
 
 T = TypeVar("T")
 T1 = TypeVar("T1")
@@ -42,14 +36,10 @@ Item = TypeVar("Item")
 Ts = TypeVarTuple("Ts")
 
 
-class Context:
+class Context(Asking):
     """One job as its workflow sees it. Everything that waits or touches the outside has a name here."""
 
-    __slots__ = ("_max_cost_nanos", "_steps")
-
-    def __init__(self, steps: Steps, max_cost_nanos: int | None) -> None:
-        self._steps = steps
-        self._max_cost_nanos = max_cost_nanos
+    __slots__ = ()
 
     @property
     def job_id(self) -> UUID:
@@ -139,140 +129,6 @@ class Context:
         out at once.
         """
         return await self.step(name, fn, *args, key=key, policy=replace(policy or DEFAULT, critical=False))
-
-    @overload
-    async def ask(
-        self,
-        name: str,
-        *,
-        model: str | Route,
-        prompt: str | None = None,
-        messages: Sequence[Turn] | None = None,
-        key: str | int | None = None,
-        policy: Policy | None = None,
-    ) -> str: ...
-    @overload
-    async def ask(
-        self,
-        name: str,
-        *,
-        model: str | Route,
-        prompt: str | None = None,
-        messages: Sequence[Turn] | None = None,
-        output: type[T],
-        key: str | int | None = None,
-        policy: Policy | None = None,
-    ) -> T: ...
-    async def ask(
-        self,
-        name: str,
-        *,
-        model: str | Route,
-        prompt: str | None = None,
-        messages: Sequence[Turn] | None = None,
-        output: Any = str,
-        key: str | int | None = None,
-        policy: Policy | None = None,
-    ) -> Any:
-        """The model's answer, as text or as `output`; recorded like any step.
-
-        `model` is an alias from the settings, or a function that picks one by the user's turns (`by_complexity`).
-        Raises ProcessingError `output_invalid` when two repairs don't help, `cost_cap_reached` at the job's cap.
-        """
-        name, key = checked_identity(name, key)
-        policy = policy or DEFAULT
-        conversation = turns(prompt, messages)
-        question = self._question((name, key), model, conversation, answer_form, output, policy)
-
-        async def act(one: Try) -> Any:
-            return await ask(self._steps.run, question, one)
-
-        digest = digest_of((name, key), named(model), *conversation)
-        ways = ways_of_ask(self._steps.run, policy, question, given(prompt, conversation))
-        return await self._steps.take(Work(name, key, "ask", digest, policy, question.form.adapter, act, ways=ways))
-
-    async def embed(
-        self,
-        name: str,
-        *,
-        model: str,
-        texts: Iterable[str],
-        key: str | int | None = None,
-        policy: Policy | None = None,
-    ) -> list[list[float]]:
-        """The texts' embeddings, in their order; recorded like any step. `model` is an alias from the settings.
-
-        Each text is asked for once: what the project knows of it is taken, for as long as the policy's cache says, else
-        `cache.embedding_ttl_s`.
-        """
-        identity = checked_identity(name, key)
-        policy, wanted = policy or DEFAULT, checked_texts(texts)
-        asked = Embedded(model, wanted, policy, self._max_cost_nanos, stable_key(self.job_id, identity))
-
-        async def act(one: Try) -> Any:
-            return await embed(self._steps.run, asked, one)
-
-        digest = digest_of(identity, model, *wanted)
-        return await self._steps.take(Work(*identity, "embed", digest, policy, codec.adapter_of(Vectors), act))
-
-    @overload
-    def stream(
-        self,
-        name: str,
-        *,
-        model: str | Route,
-        prompt: str | None = None,
-        messages: Sequence[Turn] | None = None,
-        key: str | int | None = None,
-        policy: Policy | None = None,
-    ) -> Stream[str]: ...
-    @overload
-    def stream(
-        self,
-        name: str,
-        *,
-        model: str | Route,
-        prompt: str | None = None,
-        messages: Sequence[Turn] | None = None,
-        output: type[str],
-        key: str | int | None = None,
-        policy: Policy | None = None,
-    ) -> Stream[str]: ...
-    @overload
-    def stream(
-        self,
-        name: str,
-        *,
-        model: str | Route,
-        prompt: str | None = None,
-        messages: Sequence[Turn] | None = None,
-        output: type[list[T]],
-        key: str | int | None = None,
-        policy: Policy | None = None,
-    ) -> Stream[T]: ...
-    def stream(
-        self,
-        name: str,
-        *,
-        model: str | Route,
-        prompt: str | None = None,
-        messages: Sequence[Turn] | None = None,
-        output: Any = str,
-        key: str | int | None = None,
-        policy: Policy | None = None,
-    ) -> Stream[Any]:
-        """`async for item in ctx.stream(...)`: the answer's items as they arrive, pieces of text or a list's elements.
-
-        Steps may start on an item before the answer is whole: key them by the item, never by its index. Only the
-        whole answer is recorded; a later run gets its items, and its text as one piece. A cut stream is tried again,
-        and no item comes twice. Raises as `ask`.
-        """
-        identity = checked_identity(name, key)
-        conversation = turns(prompt, messages)
-        policy = policy or DEFAULT
-        question = self._question(identity, model, conversation, stream_form, output, policy)
-        digest = digest_of(identity, named(model), *conversation)
-        return Stream(self._steps, identity, digest, policy, question, given(prompt, conversation))
 
     @overload
     async def gather(self, one: Awaitable[T1], /) -> tuple[T1]: ...
@@ -405,29 +261,6 @@ class Context:
 
         work = Work(name, key, "wait", digest_of((name, key), asked), DEFAULT, MOMENT, act)
         await self._steps.hold(await self._steps.take(work), Reason.SLEEP)
-
-    def _question(
-        self,
-        identity: tuple[str, str],
-        model: str | Route,
-        conversation: tuple[Message, ...],
-        form_of: Callable[[Any], AnswerForm],
-        output: Any,
-        policy: Policy,
-    ) -> Question:
-        try:
-            form = form_of(output)
-        except (codec.NotRecordable, TypeError) as error:
-            raise misuse(identity, f"asks for an output that can't be had: {output!r} {error}") from None
-        return Question(
-            alias=alias_of(identity, model, conversation),
-            messages=conversation,
-            form=form,
-            timeout_s=policy.timeout_s,
-            max_cost_nanos=self._max_cost_nanos,
-            key=stable_key(self.job_id, identity),
-            cache=policy.cache,
-        )
 
 
 def _length_s(name: str, duration: str | float) -> float:

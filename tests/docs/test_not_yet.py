@@ -51,5 +51,5 @@ def test_workflow_fields(text: str, pattern: str) -> None:
 
 
 def test_everything_a_context_has_is_told() -> None:
-    for name in vars(Context):
+    for name in dir(Context):
         assert name.startswith("_") or re.search(rf"`[\w ]*ctx\.{name}\b", _GUIDE), name
