@@ -43,8 +43,8 @@ class Memory:
         """An act that is made by one of all who need it at once, and kept."""
 
         async def act(one: Try) -> Any:
-            async with self.cache.enter(self.key, self.keeping, self.wait_s) as place:
-                if place.entry is not None and self._fits(place.entry):
+            async with self.cache.enter(self.key, self.keeping, self.wait_s, self._fits) as place:
+                if place.entry is not None:
                     one.known()
                     return codec.load(self.adapter, place.entry.body)
                 made = await make(one)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from redis.asyncio import Redis
@@ -136,8 +136,12 @@ class ExactCache:
         return [self._entry(key, answer) for key, answer in zip(keys, answers, strict=True)]
 
     @asynccontextmanager
-    async def enter(self, key: Key, keeping: Keeping, wait_s: float) -> AsyncIterator[Place]:
+    async def enter(
+        self, key: Key, keeping: Keeping, wait_s: float, fits: Callable[[Entry], bool] = lambda _: True
+    ) -> AsyncIterator[Place]:
         """A place with the entry; or, for one of all who ask, one without, who makes it inside.
+
+        A known entry that does not fit, or that nobody can read, is made anew like one that is not known.
 
         The others wait: in this process for his word, elsewhere for the entry. Where he fails by what would befall all
         of them, those in this process fail with him; where he leaves or dies, another takes his place. Who has waited
@@ -148,13 +152,15 @@ class ExactCache:
             entry = await flight.wait(until - self._clock.monotonic())
             if entry is not None or flight.given_up or self._clock.monotonic() >= until:
                 place = Place(self, key, keeping, None)
-                place.entry = entry
+                # What was just made for all who ask is given to all.
+                place.entry = entry if entry is not None and (entry.just_made or fits(entry)) else None
                 yield place
                 return
         flight = self._flights[key.digest] = _Flight()
         place, name, token = Place(self, key, keeping, flight), self._seal.name(key.digest), ids.secret_base62(16)
         try:
-            await self._place(place, key, Claim(name, token, self._tags(key, keeping), self._ttl_s(keeping)), until)
+            claim = Claim(name, token, self._tags(key, keeping), self._ttl_s(keeping))
+            await self._place(place, key, claim, until, fits)
             yield place
         except Exception as error:
             flight.tell(_for_all(error))
@@ -201,7 +207,7 @@ class ExactCache:
             await asyncio.gather(self._prolonging, return_exceptions=True)
         await self._shelf.close()
 
-    async def _place(self, place: Place, key: Key, claim: Claim, until: float) -> None:
+    async def _place(self, place: Place, key: Key, claim: Claim, until: float, fits: Callable[[Entry], bool]) -> None:
         """Find the entry, wait for it while another process makes it, or claim it."""
         pause_s, longest_s = _LOOK_S
         while True:
@@ -209,8 +215,12 @@ class ExactCache:
                 answer = await self._shelf.claim(claim)
             except RedisAway:
                 return
-            if isinstance(answer, Found) and (entry := self._entry(key, answer)) is not None:
-                place.found(entry)
+            if isinstance(answer, Found):
+                if (entry := self._entry(key, answer)) is not None and fits(entry):
+                    place.found(entry)
+                    return
+                claim = replace(claim, useless_ms=answer.made_ms)
+                continue
             if isinstance(answer, Yours):
                 place.claimed(answer.stamps)
                 self._lead(claim.name, claim.token)

@@ -27,11 +27,15 @@ Given = TypeVar("Given")
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """An entry as it stands: its sealed body, its age, and how long it is fresh yet (0 or less: it is stale)."""
+    """An entry as it stands: its sealed body, its age, and how long it is fresh yet (0 or less: it is stale).
+
+    `made_ms`: when it was made, by Redis's clock; another in its place has another.
+    """
 
     body: bytes
     age_s: float
     left_s: float
+    made_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +58,16 @@ Answer = Found | Yours | Busy | Missing
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """An entry that is to be made where it is not there: by this token, with these tags, fresh for that long."""
+    """An entry that is to be made where it is not there: by this token, with these tags, fresh for that long.
+
+    One that was made at `useless_ms` counts as not there.
+    """
 
     name: str
     token: str
     tags: tuple[str, ...]
     fresh_s: float
+    useless_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +137,9 @@ class Shelf:
         keys = (*(self._prefix + part for part in ("heads", "bodies", "used")), f"{self._prefix}lead:{name}")
         token, lease_ms, keep_s = (claim.token, round(LEAD_S * 1000), claim.fresh_s) if claim else ("", 0, 0.0)
         keep_ms = round((keep_s + _MAKING_S) * 1000) + self._stale_ms
+        useless = "" if claim is None or claim.useless_ms is None else claim.useless_ms
         tags = claim.tags if claim else ()
-        return Call(_CLAIM, keys, [name, token, lease_ms, int(stale), f"{self._prefix}tag:", keep_ms, *tags])
+        return Call(_CLAIM, keys, [name, token, lease_ms, int(stale), f"{self._prefix}tag:", keep_ms, useless, *tags])
 
     def _lead(self, name: str, token: str, lease_s: float) -> Call:
         return Call(_LEAD, (f"{self._prefix}lead:{name}",), [token, round(lease_s * 1000)])
@@ -156,7 +165,7 @@ class Shelf:
 def _answer(raw: list[Any]) -> Answer:
     match bytes(raw[0]):
         case b"found":
-            return Found(raw[1], raw[2] / 1000, raw[3] / 1000)
+            return Found(raw[1], raw[2] / 1000, raw[3] / 1000, raw[4])
         case b"yours":
             return Yours(tuple(raw[1:]))
         case b"busy":

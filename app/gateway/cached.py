@@ -58,14 +58,16 @@ class Cached:
             embedding = Embedding(self._gateway, self._cache, request, models)
             return await embedding.answer(record, partial(self._book, request, record), wait_s)
         key = answer_key(request, models)
-        async with self._cache.enter(key, request.caching.keeping, wait_s) as place:
-            hit = _read(place.entry)
-            if place.entry and hit and (place.entry.just_made or request.caching.fits(hit.answer)):
-                return self._known(request, hit, record, on_text)
+        caching = request.caching
+        async with self._cache.enter(
+            key, caching.keeping, wait_s, lambda one: caching.fits(_read(one).answer)
+        ) as place:
+            if place.entry is not None:
+                return self._known(request, _read(place.entry), record, on_text)
             try:
-                return await self._asked(request, request.caching, place, record, on_text)
+                return await self._asked(request, caching, place, record, on_text)
             except MustWait as wait:
-                stale = await self._stale(key, request.caching) if wait.reason == Reason.PROVIDER_DOWN else None
+                stale = await self._stale(key, caching) if wait.reason == Reason.PROVIDER_DOWN else None
                 if stale is None:
                     raise
                 return self._known(request, stale, record, on_text)
@@ -94,7 +96,7 @@ class Cached:
 
     async def _stale(self, key: Key, caching: Caching) -> Hit | None:
         (entry,) = await self._cache.look([key], stale=True)
-        hit = _read(entry)
+        hit = None if entry is None else _read(entry)
         return hit if hit is not None and caching.fits(hit.answer) else None
 
     def _known(
@@ -131,9 +133,7 @@ def _body(answer: ModelAnswer, calls: list[Call]) -> bytes:
     return canonical.dump([answer.text, answer.finish_reason, *whose])
 
 
-def _read(entry: Entry | None) -> Hit | None:
-    if entry is None:
-        return None
+def _read(entry: Entry) -> Hit:
     found: Any = canonical.load(entry.body)
     text, finish_reason, provider, model, cost_nanos = found
     stale_s = -entry.left_s if entry.left_s <= 0 and not entry.just_made else None

@@ -23,13 +23,19 @@ from tests.supervise.embedded import RunningServer
 
 __all__ = ["breakers", "valkey"]
 
-MADE: list[str] = []
+MADE: list[object] = []
+GIVEN: dict[str, object] = {"it": "made"}
 POLICY = Policy(cache=Cache(ttl="1h"), breaker="crm", tries=1)
 
 
 async def make() -> str:
     MADE.append("made")
     return "made"
+
+
+async def make_any() -> str:
+    MADE.append(GIVEN["it"])
+    return GIVEN["it"]  # type: ignore[return-value]
 
 
 async def make_away() -> str:
@@ -81,6 +87,20 @@ async def test_behind_an_open_breaker_a_result_past_its_time_is_given_and_says_s
     unknown = Policy(cache=Cache(ttl="50ms"), breaker="crm", tries=1)
     held, _ = await once(make_away, policy=unknown, cache=cache, breakers=breakers)
     assert isinstance(held, Parked) and held.reason is Reason.PROVIDER_DOWN
+
+
+async def test_a_result_that_no_longer_fits_is_replaced(cache: ExactCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    await once(make_any, policy=POLICY, cache=cache)
+    # The code is the same; what it is declared to give is not.
+    monkeypatch.setitem(make_any.__annotations__, "return", int)
+    monkeypatch.setitem(GIVEN, "it", 7)
+    for cached in (False, True):
+        outcome, journal = await once(make_any, policy=POLICY, cache=cache)
+        assert isinstance(outcome, Succeeded) and (journal.records[0].cached, journal.records[0].output) == (
+            cached,
+            b"7",
+        )
+    assert MADE == ["made", 7]
 
 
 async def test_a_failure_is_not_kept(cache: ExactCache) -> None:

@@ -127,6 +127,19 @@ async def test_who_asks_after_a_tag_was_dropped_is_given_nothing_begun_before(ne
     assert (await later).body == b"answer" and kitchen.made == 1
 
 
+async def test_what_nobody_can_read_is_made_anew_by_one_of_all(new_cache: NewCache, redis: Redis, prefix: str) -> None:
+    kitchen, wanted, other = Kitchen(0.3), key(), key()
+    caches = [new_cache(place=place) for place in range(4)]
+    for one in (wanted, other):
+        await kitchen.ask(caches[0], one)
+    bodies = f"{prefix}{{cache}}:bodies"
+    for name in await redis.hkeys(bodies):
+        await redis.hset(bodies, name, b"not sealed here")
+    await asyncio.gather(*(kitchen.ask(caches[n % 4], wanted) for n in range(100)))
+    assert kitchen.made == 3
+    assert [entry is not None for entry in await caches[1].look([wanted, other])] == [True, False]
+
+
 async def test_the_memory_is_bounded_and_what_was_unused_for_longest_goes(new_cache: NewCache, redis: Redis) -> None:
     cache, kitchen = new_cache(max_bytes=20_000), Kitchen(0)
     keys = [key() for _ in range(60)]

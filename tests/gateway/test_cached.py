@@ -133,6 +133,21 @@ async def test_a_known_answer_that_does_not_fit_is_asked_for_again(
     assert len(provider.calls()) == 2
 
 
+async def test_a_known_answer_that_no_longer_fits_is_replaced_by_one_call(
+    new_cached: NewCached, provider: ProviderProcess
+) -> None:
+    processes = [new_cached() for _ in range(4)]
+    provider.set_answers({"x": ["old", "new"]})
+    await answer(processes[0], question("x"))
+    provider.set_faults(latency="fixed(300)")
+    checked = Caching(Keeping(60), lambda one: one.text == "new")
+    found = await asyncio.gather(*(answer(processes[n % 4], question("x", caching=checked)) for n in range(100)))
+    assert len(provider.calls()) == 2 and {one.text for one, _ in found} == {"new"}
+    later, (hit,) = await answer(processes[1], question("x", caching=checked))
+    assert (later.text, hit.outcome) == ("new", CallOutcome.CACHED)
+    assert len(provider.calls()) == 2
+
+
 async def test_a_failure_is_met_once_by_all_who_ask_at_once_and_is_not_kept(
     new_cached: NewCached, provider: ProviderProcess
 ) -> None:
