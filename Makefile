@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-builtin-rules
-.PHONY: help .venv demo demo-llm test test-long faults faults-long lint check bench data lock clean
+.PHONY: help .venv demo demo-llm test test-long faults faults-long lint check bench bench-limits data lock clean
 
 # The Python that makes the environment: the first of these that is 3.11 or newer.
 PYTHONS ?= python3 python3.11 python3.12 python3.13 python3.14
@@ -18,7 +18,7 @@ INSTALLED := .venv/.installed-$(WANTED)-$(PROJECT)
 PEERS := .venv-bench/.locked-$(shell sha256sum bench/requirements.lock | cut -c1-16)
 
 help: ## list the commands
-	@grep -hE '^[a-z.-]+:.*## ' Makefile | sed -E 's/^([a-z.-]+):.*## /\1\t/' | awk -F'\t' '{ printf "  make %-11s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z.-]+:.*## ' Makefile | sed -E 's/^([a-z.-]+):.*## /\1\t/' | awk -F'\t' '{ printf "  make %-12s %s\n", $$1, $$2 }'
 
 .venv: $(INSTALLED) ## the environment, from requirements.lock with its hashes; nothing to do when it is up to date
 
@@ -54,6 +54,9 @@ check: lint test ## everything that CI runs
 
 bench: .venv $(PEERS) ## all benchmarks and their peers, about a quarter of an hour; writes docs/benchmarks.md; ARGS='--rows a,b'
 	@$(BIN)/python -m bench --write $(ARGS)
+
+bench-limits: .venv $(PEERS) ## the rate controller on the real service, and peers, most of an hour; writes docs/limits.*
+	@$(BIN)/python -m bench.limits.real --write $(ARGS)
 
 data: .venv ## fetch the human-rated reviews into data/, once
 	@$(BIN)/python -m app demo --fetch-only

@@ -21,6 +21,7 @@ from app.store.invariants.inspection import Finding
 from app.telemetry.instruments import Instrument
 from app.telemetry.metrics import Metrics
 from bench.faults_page import page as peers_table
+from bench.limits.real.page import table as limits_table
 from bench.page import tables
 from bench.record import load
 from tests.faults.record import page as fault_table
@@ -69,6 +70,11 @@ def benchmarks() -> str:
     return tables(load())
 
 
+def limits() -> str:
+    """What `make bench-limits` measured last."""
+    return limits_table()
+
+
 def faults() -> str:
     """What `make faults-long` found last."""
     return fault_table()
@@ -103,6 +109,7 @@ PARTS = {
     "errors": errors,
     "job-errors": job_errors,
     "benchmarks": benchmarks,
+    "limits": limits,
     "faults": faults,
     "verified": verified,
     "faults-of-peers": faults_of_peers,

@@ -139,12 +139,13 @@ async def contend(name: str, url: str, scenario: Scenario, seed: int, began: flo
         await changing
 
 
-async def _run(name: str, url: str, scenario: str, seconds: str, seed: str, began: str) -> None:
+def main() -> None:
     """It begins now, and says when that was."""
-    now = time.time()
-    Path(began).write_text(str(now), encoding="utf-8")
-    await contend(name, url, shortened(PLANS[scenario], float(seconds)), int(seed), now)
+    name, url, scenario, seconds, seed, said = sys.argv[1:]
+    began = time.time()
+    Path(said).write_text(str(began), encoding="utf-8")
+    asyncio.run(contend(name, url, shortened(PLANS[scenario], float(seconds)), int(seed), began))
 
 
 if __name__ == "__main__":
-    asyncio.run(_run(*sys.argv[1:]))
+    main()

@@ -1,11 +1,9 @@
-"""What is kept of the measured run: figures of each seed, and series for the pictures, as JSON."""
+"""What is kept of one scenario with one seed: its figures, and series for the picture."""
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 from bench.limits.measure import Figures, Run, measure, offered
@@ -15,7 +13,6 @@ from bench.limits.scenario import Scenario
 from bench.limits.service import Service
 from bench.limits.world import World
 
-RECORD = Path(__file__).resolve().parents[3] / "docs" / "limits.json"
 EVERY_S = 5
 
 
@@ -84,14 +81,3 @@ def _limit(scenario: Scenario) -> list[float]:
         return [min(hidden.most, hidden.knee) for _ in starts]
     offers = offered(scenario)
     return [offers[start] for start in starts]
-
-
-def load(path: Path = RECORD) -> dict[str, Any]:
-    """Everything that is kept; nothing where nothing was measured."""
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    return found
-
-
-def save(measured: Mapping[str, Any], path: Path = RECORD) -> None:
-    """Replace it."""
-    path.write_text(json.dumps(measured, separators=(",", ":")) + "\n", encoding="utf-8")

@@ -19,7 +19,9 @@ _BACKLOG_PER_S = 40.0
 
 
 async def submit_all(url: str, keys: Mapping[str, str], jobs: Sequence[Job], began: float, until: float) -> None:
-    """All that come within so many seconds; `keys` by tenant, `began` in seconds of `time.time()`. Real-time ones do not queue behind bulk.
+    """All that come within `until` seconds of `began` (of `time.time()`); `keys` by tenant.
+
+    Real-time ones do not queue behind bulk.
 
     Raises RuntimeError when one is not accepted.
     """

@@ -1,0 +1,139 @@
+"""The rate controller on the real service: `python -m bench.limits.real [--scenarios a,b] [--seeds 2] [--write]`.
+
+Each scenario with each seed is a process of its own; several go on at once, since calls take seconds and processors
+have little to do. Only with the first seed the do-it-yourself ways run beside them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.facts import facts
+from bench.limits.real import page, record
+from bench.limits.real.plan import PLANS
+from bench.limits.real.watch import busy_s
+from bench.peer import BENCH_PYTHON
+from bench.place import ground
+from bench.process import ROOT
+from docs.generate import renewed
+
+_PAGE = ROOT / "docs" / "limits.md"
+_POLL_S, _STAGGER_S = 0.5, 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Visit:
+    """One scenario with one seed."""
+
+    scenario: str
+    seed: int
+    alone: bool
+    seconds: float | None
+
+    def start(self, out: Path) -> subprocess.Popen[bytes]:
+        words = [self.scenario, "--seed", str(self.seed), "--out", str(out)]
+        words += ["--alone"] if self.alone else []
+        words += ["--seconds", str(self.seconds)] if self.seconds else []
+        return subprocess.Popen([sys.executable, "-m", "bench.limits.real.one", *words], cwd=ROOT)
+
+
+def main() -> int:
+    """0 when every bar holds. What one visit could not measure is said and left out."""
+    given = _options()
+    visits = [
+        _Visit(name, seed, given.alone or seed > given.seed_base, given.seconds)
+        for seed in range(given.seed_base, given.seed_base + given.seeds)
+        for name in given.scenarios
+    ]
+    measured: dict[str, Any] = {"admit": _admit()} if given.admit else {}
+    busy, every = busy_s()
+    runs: dict[str, list[Any]] = {}
+    for name, found in _all(visits, given.at_once):
+        runs.setdefault(name, []).append(found)
+        sys.stdout.write("\n".join([*page.lines({name: [found]}), ""]))
+        sys.stdout.flush()
+    busy, every = busy_s()[0] - busy, busy_s()[1] - every
+    measured |= {"runs": runs, "facts": f"{_facts(given.seeds)} Processors busy: {busy / every:.0%} on average."}
+    if given.write:
+        _write(measured)
+    return 0 if all(page.holds(name, found) for name, found in runs.items()) else 1
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--scenarios", type=lambda text: text.split(","), default=list(PLANS))
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--seed-base", type=int, default=1)
+    parser.add_argument("--at-once", type=int, default=4, help="how many scenarios at the same time")
+    parser.add_argument("--seconds", type=float, help="end each sooner, for a quick look")
+    parser.add_argument("--alone", action="store_true", help="without the do-it-yourself ways")
+    parser.add_argument("--no-admit", dest="admit", action="store_false", help="without the time that a permit takes")
+    parser.add_argument("--write", action="store_true", help="renew docs/limits.*")
+    given = parser.parse_args()
+    if unknown := set(given.scenarios) - set(PLANS):
+        parser.error(f"no such scenario: {', '.join(sorted(unknown))}; there are {', '.join(PLANS)}")
+    return given
+
+
+def _all(visits: list[_Visit], at_once: int) -> Iterator[tuple[str, Any]]:
+    """What each came to, as they end."""
+    with tempfile.TemporaryDirectory(prefix="laneway-limits-out-") as folder:
+        left = list(enumerate(visits))
+        running: list[tuple[_Visit, Path, subprocess.Popen[bytes]]] = []
+        try:
+            while left or running:
+                if left and len(running) < at_once:
+                    number, visit = left.pop(0)
+                    out = Path(folder) / f"{number}.json"
+                    running.append((visit, out, visit.start(out)))
+                    time.sleep(_STAGGER_S)
+                for one in [one for one in running if one[2].poll() is not None]:
+                    running.remove(one)
+                    yield from _result(*one)
+                time.sleep(_POLL_S)
+        finally:
+            for _, _, process in running:
+                process.terminate()
+
+
+def _result(visit: _Visit, out: Path, process: subprocess.Popen[bytes]) -> Iterator[tuple[str, Any]]:
+    if process.returncode == 0:
+        yield visit.scenario, json.loads(out.read_text(encoding="utf-8"))
+    else:
+        sys.stderr.write(f"{visit.scenario}, seed {visit.seed}: failed; the reason stands above\n")
+
+
+def _admit() -> Any:
+    """In a process of its own, before everything else."""
+    with tempfile.TemporaryDirectory(prefix="laneway-limits-out-") as folder:
+        out = Path(folder) / "admit.json"
+        command = [sys.executable, "-m", "bench.limits.real.admit", "--out", str(out)]
+        subprocess.run(command, cwd=ROOT, check=True)
+        return json.loads(out.read_text(encoding="utf-8"))
+
+
+def _facts(seeds: int) -> str:
+    with ground() as servers:
+        return facts(servers.place(), seeds).replace("round", "seed")
+
+
+def _write(measured: dict[str, Any]) -> None:
+    """What was not measured this time stays as it was."""
+    before = record.load()
+    runs = {**before.get("runs", {}), **measured["runs"]}
+    record.save({**before, **measured, "runs": {name: runs[name] for name in PLANS if name in runs}})
+    subprocess.run([str(BENCH_PYTHON), "-m", "bench.limits.real.draw"], cwd=ROOT, check=True)
+    _PAGE.write_text(renewed(_PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
