@@ -17,4 +17,6 @@ def receipt_lines(receipt: Mapping[str, Any]) -> Iterator[str]:
         yield f"  ${line['cost_usd']}  {step}  {line['provider']}/{line['model']}  {tokens}  {line['why']}"
     if receipt["waits"]:
         yield "  waited: " + ", ".join(f"{name} {seconds:g} s" for name, seconds in receipt["waits"].items())
-    yield f"  ${receipt['charged_usd']} in all; caches saved ${receipt['saved_usd']}"
+    uncertain = receipt["uncertain_usd"]
+    estimated = f", ${uncertain} of it uncertain" if uncertain.strip("0.") else ""
+    yield f"  ${receipt['charged_usd']} in all{estimated}; caches saved ${receipt['saved_usd']}"

@@ -51,7 +51,8 @@ class AnthropicClient:
 
     async def embed(self, call: WireRequest) -> WireAnswer:
         """Raises WireError: this protocol has no embeddings."""
-        raise WireError(ProcessingError(f"provider {self._name} has no embeddings: name an alias of one that has"))
+        fault = ProcessingError(f"provider {self._name} has no embeddings: name an alias of one that has")
+        raise WireError(fault, sent=False)
 
     async def stream(self, call: WireRequest, on_text: Callable[[str], None]) -> WireAnswer:
         """The model's answer, heard while it comes; `on_text` gets each piece. Raises WireError."""

@@ -78,7 +78,8 @@ class WireAnswer:
 class WireError(LanewayError):
     """A call that brought no whole answer: the fault by its class, and the HTTP status if one came.
 
-    `usage` is what the provider had counted when its stream broke, as far as it said.
+    `usage` is what the provider had counted when its stream broke, as far as it said. `sent` is False where the
+    question cannot have reached it.
     """
 
     def __init__(
@@ -87,12 +88,15 @@ class WireError(LanewayError):
         status: int | None = None,
         usage: TokenUsage | None = None,
         hints: LimitHints = NO_HINTS,
+        *,
+        sent: bool = True,
     ) -> None:
         super().__init__(fault.detail)
         self.fault = fault
         self.status = status
         self.usage = usage
         self.hints = hints
+        self.sent = sent
 
 
 class ModelClient(Protocol):

@@ -19,6 +19,8 @@ from app.domain.errors import TransientError
 # Below the 5 s after which common servers close an idle connection, so that a request never meets that close.
 KEEPALIVE_S = 4.0
 _CONNECT_S = 10.0
+# No connection came to be.
+_UNSENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, httpx.PoolTimeout)
 # An error's body is read only this far.
 _ERROR_BYTES = 64 << 10
 _ENCODING = "iso-8859-1"
@@ -95,7 +97,9 @@ def as_wire_errors(timeout_s: float) -> Iterator[None]:
     except TimeoutError:
         raise too_late(timeout_s) from None
     except (httpx.HTTPError, aiohttp.ClientError, OSError) as error:
-        raise (too_late(timeout_s) if _timed_out(error) else broken(type(error).__name__)) from error
+        met = too_late(timeout_s) if _timed_out(error) else broken(type(error).__name__)
+        met.sent = not isinstance(error.__cause__ or error, _UNSENT)
+        raise met from error
 
 
 def broken(what: str, status: int | None = None) -> WireError:

@@ -8,7 +8,7 @@ from app.clients.base import TokenUsage, WireAnswer, WireError
 from app.domain.call import CallOutcome
 from app.domain.clock import Clock
 from app.domain.errors import RateLimited
-from app.gateway.booking import Ended, Sent, answer_bytes, estimated
+from app.gateway.booking import Ended, Sent, answer_bytes, estimated, input_tokens
 from app.gateway.hearing import Hearing
 from app.gateway.prices import Cost, Prices
 
@@ -18,6 +18,7 @@ CANCELED = "canceled"
 # The reason of the end, as stored, of an answer of which only a part arrived.
 CUT = "cut"
 _NOTHING = TokenUsage(0, 0)
+_OK, _REFUSED_FROM = 200, 300
 
 
 class Account:
@@ -38,20 +39,32 @@ class Account:
         return Ended(self._clock.now(), outcome, code, answer.status, usage, cost, stored)
 
     def failed(self, sent: Sent, error: WireError, hearing: Hearing | None) -> Ended:
-        """No whole answer; a stream that had begun is paid for as far as it came."""
+        """No whole answer; a stream that had begun is paid for as far as it came.
+
+        A provider that refused charges nothing. One that fell silent, or whose answer broke, may have charged all.
+        """
         outcome = CallOutcome.RATE_LIMITED if isinstance(error.fault, RateLimited) else CallOutcome.FAILED
-        if hearing is None or (error.status != 200 and not hearing.begun):
-            return self._lost(outcome, error.fault.code, error.status)
-        return self._cut(sent, outcome, error.fault.code, error.status, error.usage, hearing)
+        code, status = error.fault.code, error.status
+        if hearing is not None and (status == _OK or hearing.begun):
+            return self._cut(sent, outcome, code, status, error.usage, hearing)
+        if not error.sent or (status is not None and status >= _REFUSED_FROM):
+            return self._end(outcome, code, status, Cost(0, known=True))
+        return self._end(outcome, code, status, self._feared(sent))
 
     def left(self, sent: Sent, code: str, hearing: Hearing | None) -> Ended:
-        """Nobody is there to take an answer any more; what was heard is paid for."""
+        """Nobody is there to take an answer any more; what was heard is paid for, or all that it may have become."""
         if hearing is None or not hearing.begun:
-            return self._lost(CallOutcome.FAILED, code, None)
+            return self._end(CallOutcome.FAILED, code, None, self._feared(sent))
         return self._cut(sent, CallOutcome.FAILED, code, None, None, hearing)
 
-    def _lost(self, outcome: CallOutcome, code: str, status: int | None) -> Ended:
-        return Ended(self._clock.now(), outcome, code, status, _NOTHING, Cost(0, known=True), None)
+    def _end(self, outcome: CallOutcome, code: str, status: int | None, cost: Cost) -> Ended:
+        """Without an answer, and without a count of tokens."""
+        return Ended(self._clock.now(), outcome, code, status, _NOTHING, cost, None)
+
+    def _feared(self, sent: Sent) -> Cost:
+        """What the call may have cost: what was set aside for it, or would have been."""
+        usual = TokenUsage(input_tokens(sent.request), sent.expected_output)
+        return Cost(sent.held.nanos or self._cost(sent, usual, known=False).nanos, known=False)
 
     def _cut(
         self,

@@ -30,7 +30,7 @@ CHAT, EMBEDDINGS = "chat", "embeddings"
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A call that is about to go out, under the id for which money is held."""
+    """A call that is about to go out, under the id for which money is held; its answer may have so many tokens."""
 
     held: Reservation
     target: Target
@@ -38,6 +38,7 @@ class Sent:
     waited_s: float
     started_at: datetime
     request: bytes
+    expected_output: int
 
     @property
     def id(self) -> UUID:

@@ -163,7 +163,8 @@ class Gateway:
         """One call under one permit, settled and recorded in every case; the fault of a 429 that may be repeated."""
         trace = child(asking.request.trace)
         wire = self._wire(target, asking, trace.traceparent, stored)
-        sent = Sent(held, target, trace, permit.waited_s, self._clock.now(), stored)
+        expected = self._lengths.expected(_route(asking.request, target), asking.request.max_output_tokens)
+        sent = Sent(held, target, trace, permit.waited_s, self._clock.now(), stored, expected)
         try:
             ended, result, lesson = await self._exchange(sent, wire, asking.hearing)
         except BaseException:

@@ -27,11 +27,15 @@ _WHY: Mapping[str, str] = {
 
 
 def receipt(found: TraceRows, charges: Sequence[Charged]) -> dict[str, Any]:
-    """`{lines, waits, total}`. The lines sum up to the total but for late and lost calls, which the job never saw."""
+    """`{lines, waits, charged_usd, uncertain_usd, saved_usd, total}`.
+
+    The lines sum up to the total but for late and lost calls, which the job never saw.
+    """
     return {
         "lines": [_line(one) for one in charges],
         "waits": _waits(found, charges),
         "charged_usd": money.show(sum(one.cost_nanos for one in charges)),
+        "uncertain_usd": money.show(sum(one.cost_nanos for one in charges if not one.price_known)),
         "saved_usd": money.show(sum(one.saved_nanos for one in charges)),
         "total": usage_view(found.job.usage),
     }
@@ -53,16 +57,24 @@ def _line(one: Charged) -> dict[str, Any]:
         "reserved_usd": money.show(one.reserved_nanos),
         "cost_usd": money.show(one.cost_nanos),
         "saved_usd": money.show(one.saved_nanos),
+        "uncertain": not one.price_known,
         "why": _why(one),
     }
 
 
 def _why(one: Charged) -> str:
     if one.outcome == CallOutcome.FAILED:
-        paid = "what came of the answer is charged" if one.cost_nanos else "nothing is charged"
-        return f"the call failed ({one.error_code or 'unknown'}): {paid}"
+        return f"the call failed ({one.error_code or 'unknown'}): {_paid(one)}"
     known = one.price_known or not one.cost_nanos or one.outcome in (CallOutcome.LOST, CallOutcome.FOUND)
     return _WHY[one.outcome] + ("" if known else "; its price, or its count of tokens, is an estimate")
+
+
+def _paid(one: Charged) -> str:
+    if not one.cost_nanos:
+        return "nothing is charged"
+    if one.input_tokens:
+        return "what came of the answer is charged"
+    return "no answer came, and nobody knows whether it was charged: it counts as what it might have cost"
 
 
 def _waits(found: TraceRows, charges: Sequence[Charged]) -> dict[str, float]:

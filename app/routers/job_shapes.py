@@ -161,7 +161,10 @@ class QueuePlace(Answer):
 
 
 class ReceiptLine(Answer):
-    """A call that the job was charged for, or one that a cache saved it; times in seconds, money in dollars."""
+    """A call that the job was charged for, or one that a cache saved it; times in seconds, money in dollars.
+
+    `uncertain`: its cost is an estimate.
+    """
 
     step: str
     key: str | None
@@ -177,6 +180,7 @@ class ReceiptLine(Answer):
     reserved_usd: str
     cost_usd: str
     saved_usd: str
+    uncertain: bool
     why: str
 
 
@@ -186,6 +190,7 @@ class Receipt(Answer):
     lines: list[ReceiptLine]
     waits: dict[str, float]
     charged_usd: str
+    uncertain_usd: str
     saved_usd: str
     total: Usage
 

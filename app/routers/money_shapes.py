@@ -89,7 +89,9 @@ class UsageQuery(Body):
 
 
 class UsageSums(Answer):
-    """What calls used. `saved_usd`: what caches saved; `failed_cost_usd`: the cost of calls that came to nothing."""
+    """What calls used. `saved_usd`: what caches saved; `failed_cost_usd`: the cost of calls that came to nothing;
+    `uncertain_cost_usd`: how much of the cost is an estimate, of calls without a known price or count of tokens.
+    """
 
     group: str | None
     calls: int
@@ -99,6 +101,7 @@ class UsageSums(Answer):
     cost_usd: str
     saved_usd: str
     failed_cost_usd: str
+    uncertain_cost_usd: str
 
 
 class UsageReport(Answer):
@@ -177,6 +180,7 @@ SUMS = {
     "cost_usd": "0.086767200",
     "saved_usd": "0.000000000",
     "failed_cost_usd": "0.000000000",
+    "uncertain_cost_usd": "0.000000000",
 }
 USAGE = {"data": [SUMS], "total": {**SUMS, "group": None}}
 NEW_KEY = {"name": "mobile app", "scopes": ["jobs:read", "jobs:write"], "budget": {"day_usd": "5.00"}}

@@ -71,4 +71,5 @@ def _view(used: Used) -> dict[str, Any]:
         "cost_usd": money.show(used.cost_nanos),
         "saved_usd": money.show(used.saved_nanos),
         "failed_cost_usd": money.show(used.failed_nanos),
+        "uncertain_cost_usd": money.show(used.uncertain_nanos),
     }

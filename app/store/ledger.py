@@ -37,9 +37,14 @@ HOUR = f"to_timestamp({ms_of('call_id')} / 3600000 * 3600)"
 # What a row adds: an answer from a cache is no call, what was lost and found again is none either.
 CALLS_MADE = "case outcome when 'cached' then 0 when 'found' then -1 else 1 end"
 _FAILED = "case when outcome in ('succeeded', 'cached') then 0 else cost_nanos end"
-_ADDED = ("calls", "input_tokens", "output_tokens", "cached_tokens", "cost_nanos", "saved_nanos", "failed_nanos")
+# What nobody knows to have been charged: a price or a count of tokens that had to be assumed.
+UNCERTAIN = "case when price_known then 0 else cost_nanos end"
+_ADDED = (
+    "calls", "input_tokens", "output_tokens", "cached_tokens", "cost_nanos", "saved_nanos", "failed_nanos",
+    "uncertain_nanos",
+)  # fmt: skip
 _ROW = f"""{CALLS_MADE} as calls, input_tokens, output_tokens, cached_tokens, cost_nanos, saved_nanos,
-    {_FAILED} as failed_nanos"""
+    {_FAILED} as failed_nanos, {UNCERTAIN} as uncertain_nanos"""
 _SUMS = ", ".join(f"coalesce(sum({name}), 0)::bigint as {name}" for name in _ADDED)
 _WHOSE = "project_id, hour, test_mode, workflow, key_id, provider, model"
 _ROLL = f"""
@@ -48,7 +53,7 @@ with place as (
 ), added as (
     insert into usage_hours as h ({_WHOSE}, {", ".join(_ADDED)})
     select project_id, {HOUR}, test_mode, workflow, coalesce(key_id, '{_NO_KEY}'), provider, model, {_SUMS}
-    from (select ledger.*, {_FAILED} as failed_nanos, {CALLS_MADE} as calls
+    from (select ledger.*, {_FAILED} as failed_nanos, {UNCERTAIN} as uncertain_nanos, {CALLS_MADE} as calls
         from ledger, place where ledger.xid >= place.rolled and ledger.xid < place.until) row
     group by 1, 2, 3, 4, 5, 6, 7 order by 1, 2, 3, 4, 5, 6, 7
     on conflict ({_WHOSE}) do update set {", ".join(f"{name} = h.{name} + excluded.{name}" for name in _ADDED)}
@@ -189,6 +194,7 @@ class Used:
     cost_nanos: int
     saved_nanos: int
     failed_nanos: int
+    uncertain_nanos: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,13 +13,17 @@ LINE: dict[str, Any] = {
 
 
 def test_a_line_for_each_call_the_waits_and_the_sum() -> None:
-    found = {"lines": [LINE], "waits": {"budget": 12.5}, "charged_usd": "0.000003600", "saved_usd": "0.000000000"}
-    assert list(receipt_lines(found)) == [
+    sums = {"charged_usd": "0.000003600", "uncertain_usd": "0.000000000", "saved_usd": "0.000000000"}
+    found = {"lines": [LINE], "waits": {"budget": 12.5}, **sums}
+    *lines, total = receipt_lines(found)
+    assert lines == [
         "",
         "  $0.000003600  say[a]  main/mini-1  8+4 tokens  the model answered",
         "  waited: budget 12.5 s",
-        "  $0.000003600 in all; caches saved $0.000000000",
     ]
+    assert total == "  $0.000003600 in all; caches saved $0.000000000"
+    *_, total = receipt_lines({**found, "uncertain_usd": "0.000001000"})
+    assert total == "  $0.000003600 in all, $0.000001000 of it uncertain; caches saved $0.000000000"
 
 
 def test_a_job_that_called_nobody_has_none() -> None:

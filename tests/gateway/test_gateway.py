@@ -15,7 +15,9 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from app.domain.call import Call, CallOutcome
 from app.domain.clock import SYSTEM_CLOCK
 from app.domain.errors import Fault, InputError, MustWait, ProviderAuth, SystemFault, TransientError
+from app.gateway.booking import input_tokens
 from app.gateway.gateway import Gateway
+from app.gateway.lengths import UNKNOWN_TOKENS
 from app.gateway.prices import Prices
 from app.telemetry.traces import Tracing
 from tests.clients.raw_server import answering, http_answer
@@ -23,6 +25,7 @@ from tests.conformance.client_suite import SCHEMA, until
 from tests.gateway.asking import request, settings_for
 from tests.gateway.conftest import NewGateway, NewLimiter
 from tests.loadtest.provider_process import ProviderProcess, running_provider
+from tests.stack import free_port
 
 
 async def the_span(spans: InMemorySpanExporter) -> ReadableSpan:
@@ -73,13 +76,13 @@ async def test_an_answer_with_its_record_and_span(
 
 
 @pytest.mark.parametrize(
-    ("kind", "fault_type", "code", "status"),
+    ("kind", "fault_type", "code", "status", "feared"),
     [
-        ("http_503", TransientError, "provider_unavailable", 503),
-        ("timeout", TransientError, "provider_timeout", None),
-        ("truncated_body", TransientError, "provider_unavailable", None),
-        ("insufficient_quota", ProviderAuth, "provider_auth", 429),
-        ("context_length_exceeded", InputError, "provider_refused", 400),
+        ("http_503", TransientError, "provider_unavailable", 503, False),
+        ("timeout", TransientError, "provider_timeout", None, True),
+        ("truncated_body", TransientError, "provider_unavailable", None, True),
+        ("insufficient_quota", ProviderAuth, "provider_auth", 429, False),
+        ("context_length_exceeded", InputError, "provider_refused", 400, False),
     ],
 )
 async def test_a_failed_call_is_recorded_and_never_repeated(
@@ -90,7 +93,9 @@ async def test_a_failed_call_is_recorded_and_never_repeated(
     fault_type: type[Fault],
     code: str,
     status: int | None,
+    feared: bool,
 ) -> None:
+    """A provider that refused charges nothing; one of which no more was heard may have charged for a whole answer."""
     provider.set_faults(error_rates={kind: 1})
     calls: list[Call] = []
     timeout_s = 0.3 if kind == "timeout" else 10.0
@@ -99,7 +104,9 @@ async def test_a_failed_call_is_recorded_and_never_repeated(
     assert caught.value.code == code
     assert len(provider.calls()) == 1
     (call,) = calls
-    assert (call.outcome, call.error_code, call.http_status, call.cost_nanos) == ("failed", code, status, 0)
+    assert (call.outcome, call.error_code, call.http_status) == ("failed", code, status)
+    cost = input_tokens(call.request or b"") * 150 + UNKNOWN_TOKENS * 600 if feared else 0
+    assert (call.cost_nanos, call.price_known, call.input_tokens) == (cost, not feared, 0)
     assert call.request is not None
     assert call.answer is None
     span = await the_span(spans)
@@ -114,6 +121,13 @@ async def test_a_schema_and_a_cut_answer(new_gateway: NewGateway, provider: Prov
     answer = await gateway.complete(request(schema=SCHEMA, max_output_tokens=2), calls.append)
     assert answer.finish_reason == "length"
     assert [call.outcome for call in calls] == [CallOutcome.SUCCEEDED] * 2
+
+
+async def test_a_provider_that_was_never_reached_charges_nothing(new_gateway: NewGateway) -> None:
+    calls: list[Call] = []
+    with pytest.raises(TransientError):
+        await new_gateway(settings_for(f"http://127.0.0.1:{free_port()}/v1")).complete(request(), calls.append)
+    assert [(call.cost_nanos, call.price_known) for call in calls] == [(0, True)]
 
 
 async def test_refused_content_was_paid_for(new_gateway: NewGateway, provider: ProviderProcess) -> None:
@@ -201,7 +215,7 @@ async def test_the_cap_holds_over_workers_and_cancellation(new_gateway: NewGatew
     assert sum(not isinstance(result, BaseException) for result in results) >= 45
     assert provider.stats()["max_in_flight_seen"] <= 10
     canceled = [call for call in calls if call.error_code == "canceled"]
-    assert {call.outcome for call in canceled} == {"failed"}
+    assert {(call.outcome, call.price_known, call.cost_nanos > 0) for call in canceled} == {("failed", False, True)}
     # Every slot is free again: ten calls go at once.
     provider.set_faults(latency="fixed(600)")
     provider.clear_calls()

@@ -12,6 +12,8 @@ import pytest
 
 from app.domain.call import Call
 from app.domain.errors import Fault, InputError, ProviderAuth, RateLimited, TransientError
+from app.gateway.booking import input_tokens
+from app.gateway.lengths import UNKNOWN_TOKENS
 from tests.clients.raw_server import Chunks, answering, http_answer
 from tests.conformance.client_suite import SCHEMA, until
 from tests.gateway.asking import Dialect, request, settings_for
@@ -90,7 +92,7 @@ async def test_who_leaves_in_mid_stream_pays_for_what_was_heard(
     await until(lambda: provider.stats()["in_flight"] == 0)
 
 
-async def test_who_leaves_before_the_first_piece_pays_nothing(
+async def test_who_leaves_before_the_first_piece_may_have_to_pay(
     new_gateway: NewGateway, provider: ProviderProcess
 ) -> None:
     provider.set_faults(latency="fixed(20000)", first_token=1)
@@ -100,7 +102,9 @@ async def test_who_leaves_before_the_first_piece_pays_nothing(
     await until(lambda: provider.stats()["in_flight"] == 1)
     task.cancel()
     await asyncio.wait([task])
-    assert (calls[0].error_code, calls[0].cost_nanos, calls[0].answer) == ("canceled", 0, None)
+    (call,) = calls
+    assert (call.error_code, call.price_known, call.answer) == ("canceled", False, None)
+    assert call.cost_nanos == input_tokens(call.request or b"") * 150 + UNKNOWN_TOKENS * 600
 
 
 async def test_a_429_before_the_first_piece_is_repeated_by_itself(
@@ -173,7 +177,7 @@ async def test_a_refused_credential_takes_the_next_target_only_while_nothing_was
 
 @pytest.mark.parametrize(
     ("kind", "fault_type"),
-    [("http_529", TransientError), ("insufficient_quota", ProviderAuth), ("reset", TransientError)],
+    [("http_529", TransientError), ("insufficient_quota", ProviderAuth)],
 )
 async def test_what_fails_before_the_stream_costs_nothing(
     new_gateway: NewGateway, provider: ProviderProcess, dialect: Dialect, kind: str, fault_type: type[Fault]

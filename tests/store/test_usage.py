@@ -19,7 +19,7 @@ _INSERT = """
 insert into ledger (call_id, at, project_id, key_id, workflow, version, job_id, step, attempt, provider, model, outcome,
     input_tokens, output_tokens, cached_tokens, cost_nanos, price_known, saved_nanos)
 select id, now(), $1, key_id, workflow, '1', gen_random_uuid(), 'ask', 1, 'main', model, outcome, tokens, 1, 0, cost,
-    true, saved
+    outcome not in ('lost', 'failed'), saved
 from unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::int[], $8::bigint[], $9::bigint[])
     as g (id, key_id, workflow, model, outcome, tokens, cost, saved)
 """
@@ -72,12 +72,14 @@ def summed(rows: list[Row], span: Span, group_by: str) -> dict[str | None, tuple
 
 def _sums(rows: list[Row]) -> tuple[int, ...]:
     failed = sum(row.cost for row in rows if row.outcome not in ("succeeded", "cached"))
+    uncertain = sum(row.cost for row in rows if row.outcome in ("lost", "failed"))
     calls = sum(row.outcome != "cached" for row in rows)
-    return calls, sum(r.tokens for r in rows), sum(r.cost for r in rows), sum(r.saved for r in rows), failed
+    return calls, sum(r.tokens for r in rows), sum(r.cost for r in rows), sum(r.saved for r in rows), failed, uncertain
 
 
 def _told(used: Used) -> tuple[int, ...]:
-    return used.calls, used.input_tokens, used.cost_nanos, used.saved_nanos, used.failed_nanos
+    money = (used.cost_nanos, used.saved_nanos, used.failed_nanos, used.uncertain_nanos)
+    return used.calls, used.input_tokens, *money
 
 
 async def test_usage_of_any_span(database: Database) -> None:

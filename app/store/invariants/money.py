@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.store.invariants.check import KEPT, Check
-from app.store.ledger import CALLS_MADE, HOUR, ms_of
+from app.store.ledger import CALLS_MADE, HOUR, UNCERTAIN, ms_of
 
 _COUNTED = ("input_tokens", "output_tokens", "cached_tokens", "cost_nanos")
 _SAME = ", ".join(f"{{0}}.{name}" for name in ("job_id", "attempt", *_COUNTED))
@@ -62,14 +62,15 @@ MONEY = (
         "what usage is told from, hour by hour, is the sum of the ledger's rows",
         "",
         f"""select coalesce(h.hour, l.hour)::text from (
-            select project_id, hour, sum(cost_nanos) as cost, sum(saved_nanos) as saved, sum(calls) as calls
+            select project_id, hour, sum(cost_nanos) as cost, sum(saved_nanos) as saved, sum(calls) as calls,
+                sum(uncertain_nanos) as uncertain
             from usage_hours where hour >= {_FIRST} group by 1, 2
         ) h full join (
             select project_id, {HOUR} as hour, sum(cost_nanos) as cost, sum(saved_nanos) as saved,
-                sum({CALLS_MADE}) as calls
+                sum({CALLS_MADE}) as calls, sum({UNCERTAIN}) as uncertain
             from ledger where call_id >= $2 and {HOUR} >= {_FIRST} and xid < (select rolled from bookkeeping)
             group by 1, 2
         ) l on l.project_id = h.project_id and l.hour = h.hour
-        where (h.cost, h.saved, h.calls) is distinct from (l.cost, l.saved, l.calls)""",
+        where (h.cost, h.saved, h.calls, h.uncertain) is distinct from (l.cost, l.saved, l.calls, l.uncertain)""",
     ),
 )
