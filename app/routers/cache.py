@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
 
 from app.jobs.check import parse
 from app.jobs.view import time_view
 from app.routers.deps import JsonDep, RuntimeDep, needs
-from app.routers.reply import json_answer
+from app.routers.once import answer_once
 from app.routers.schemas import InvalidateBody
 from app.routers.timing import timed
 from app.store.keys import ApiKey
@@ -25,6 +25,10 @@ async def invalidate(
 
     What is being made at this moment is given to the job that makes it, and to no other. 503 while the cache is away.
     """
-    tags = parse(InvalidateBody, body).tags
-    at = await timed(request, "cache", runtime.invalidation.drop(key.project_id, key.id, tags))
-    return json_answer({"object": "cache_invalidation", "tags": tags, "at": time_view(at)})
+
+    async def drop() -> dict[str, Any]:
+        tags = parse(InvalidateBody, body).tags
+        at = await timed(request, "cache", runtime.invalidation.drop(key.project_id, key.id, tags))
+        return {"object": "cache_invalidation", "tags": tags, "at": time_view(at)}
+
+    return await answer_once(request, runtime, key, body, drop)

@@ -53,7 +53,7 @@ class Header:
 
 HEADERS: dict[str, Header] = {
     "Idempotency-Key": Header(
-        "The same key and body again within 24 hours give the same job, operation, API key or project.",
+        "The same key and body again within 24 hours do nothing, and give the same job, operation, API key or answer.",
         "order-4711",
         {"type": "string", "minLength": 1, "maxLength": 257},
     ),
@@ -141,9 +141,9 @@ OPERATIONS: dict[str, Operation] = {
     "jobs.trace": Operation({200: Told("The timeline", "Timeline", samples.TIMELINE)}, ("not_found", "result_expired")),
     "jobs.cancel": Operation(
         {200: Told("It has ended", "Job", samples.CANCELED), 202: Told("Its worker was told", "Job", samples.QUEUED)},
-        ("not_found", "result_expired", "revision_mismatch"),
+        ("invalid_header", "not_found", "result_expired", "revision_mismatch", "idempotency_key_reused"),
         ("Cancel", {}),
-        ("If-Match",),
+        ("If-Match", "Idempotency-Key"),
         linked=True,
     ),
     "jobs.retry": Operation(
@@ -182,31 +182,41 @@ OPERATIONS: dict[str, Operation] = {
         ("invalid_cursor", "not_found", "input_invalid", "unknown_field"),
     ),
     "cache.invalidate": Operation(
-        {200: Told("Dropped", "Invalidation", many_samples.INVALIDATION)}, body=("Invalidate", {"tags": ["reviews"]})
+        {200: Told("Dropped", "Invalidation", many_samples.INVALIDATION)},
+        ("invalid_header", "idempotency_key_reused"),
+        ("Invalidate", {"tags": ["reviews"]}),
+        ("Idempotency-Key",),
     ),
     "pools.list": Operation({200: Told("Pools", "PoolList", {"data": [pool_shapes.POOL]})}),
     "pools.pause": Operation(
         {200: Told("The pool", "PoolState", {**pool_shapes.POOL, "state": "paused"})},
-        ("not_found",),
+        ("invalid_header", "not_found", "idempotency_key_reused"),
         ("PoolPause", {"for": "10m"}),
+        ("Idempotency-Key",),
     ),
     "pools.resume": Operation(
-        {200: Told("The pool", "PoolState", pool_shapes.POOL)}, ("not_found",), ("PoolLever", {})
+        {200: Told("The pool", "PoolState", pool_shapes.POOL)},
+        ("invalid_header", "not_found", "idempotency_key_reused"),
+        ("PoolLever", {}),
+        ("Idempotency-Key",),
     ),
     "pools.drain": Operation(
         {200: Told("The pool", "PoolState", {**pool_shapes.POOL, "state": "draining"})},
-        ("not_found",),
+        ("invalid_header", "not_found", "idempotency_key_reused"),
         ("PoolLever", {}),
+        ("Idempotency-Key",),
     ),
     "pools.announce": Operation(
         {200: Told("The pool", "PoolState", pool_shapes.POOL)},
-        ("not_found",),
+        ("invalid_header", "not_found", "idempotency_key_reused"),
         ("PoolAnnounce", {"requests_per_minute": 500, "tokens_per_minute": 200_000}),
+        ("Idempotency-Key",),
     ),
     "pools.breaker": Operation(
         {200: Told("The pool", "PoolState", {**pool_shapes.POOL, "state": "open"})},
-        ("not_found",),
+        ("invalid_header", "not_found", "idempotency_key_reused"),
         ("PoolBreaker", {"state": "open"}),
+        ("Idempotency-Key",),
     ),
     "usage.get": Operation(
         {200: Told("Sums, and all of it", "UsageReport", money_shapes.USAGE)}, ("input_invalid", "unknown_field")

@@ -28,6 +28,7 @@ from app.routers.deps import (
 )
 from app.routers.headers import expected_revision, known_tags, wants_stream, wish_of
 from app.routers.listing import next_link, next_page, wanted
+from app.routers.once import once
 from app.routers.query import documented, query_of
 from app.routers.reply import ClientLeft, etag_of, job_answer, json_answer, kept, not_modified, unless_left
 from app.routers.schemas import CancelBody, GetQuery, ListQuery, RetryBody, SubmitBody, SubmitQuery
@@ -126,11 +127,15 @@ async def get_trace(request: Request, job_id: str, key: ReaderDep, runtime: Runt
 async def cancel(request: Request, job_id: str, key: WriterDep, runtime: RuntimeDep, body: JsonDep) -> Response:
     """200 when the job has ended, by this or before; 202 when its worker was told."""
     own = job_id_of(job_id)
-    parse(CancelBody, body)
-    canceling = runtime.control.cancel(key.project_id, own, expected_revision(request), by=key.id)
-    ended = await timed(request, "store", canceling)
+
+    async def end() -> bool:
+        parse(CancelBody, body)
+        canceling = runtime.control.cancel(key.project_id, own, expected_revision(request), by=key.id)
+        return await timed(request, "store", canceling)
+
+    _, headers = await once(request, runtime, key, body, end)
     job = kept(runtime, await runtime.reads.job(key.project_id, own))
-    return await job_answer(runtime, job, 200 if ended or job.status.terminal else 202)
+    return await job_answer(runtime, job, 200 if job.status.terminal else 202, headers)
 
 
 @router.post(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from app.jobs.check import parse
 from app.ops.pools import PoolLook
 from app.routers.deps import JsonDep, OperatorDep, RuntimeDep, needs
+from app.routers.once import answer_once
 from app.routers.pool_shapes import AnnounceBody, BreakerBody, LeverBody, PauseBody
 from app.routers.reply import json_answer
 from app.routers.timing import timed
@@ -20,6 +21,7 @@ from app.wiring import Runtime
 router = APIRouter(prefix="/v1/pools", tags=["pools"])
 SteererDep = Annotated[ApiKey, Depends(needs("ops:write"))]
 _UNKEPT = {"Cache-Control": "private, no-store"}
+_Value = float | str | Mapping[str, int] | None
 
 
 @router.get("", operation_id="pools.list", summary="Pools and what is known of their limits")
@@ -32,42 +34,59 @@ async def list_pools(request: Request, key: OperatorDep, runtime: RuntimeDep) ->
 @router.post("/{pool_id:path}/pause", operation_id="pools.pause", summary="Send nothing to a pool")
 async def pause(request: Request, pool_id: str, key: SteererDep, runtime: RuntimeDep, body: JsonDep) -> Response:
     """No call begins, for a while or until it is resumed; those in flight end, jobs that need it wait."""
-    return await _steered(request, runtime, key, pool_id, "pause", parse(PauseBody, body).for_)
+    return await _steered(request, runtime, key, pool_id, "pause", body, lambda: parse(PauseBody, body).for_)
 
 
 @router.post("/{pool_id:path}/resume", operation_id="pools.resume", summary="End a pause or a drain")
 async def resume(request: Request, pool_id: str, key: SteererDep, runtime: RuntimeDep, body: JsonDep) -> Response:
     """Who waits in line goes at once; jobs that were parked come within a minute."""
-    parse(LeverBody, body)
-    return await _steered(request, runtime, key, pool_id, "resume", None)
+    return await _steered(request, runtime, key, pool_id, "resume", body, lambda: _nothing(body))
 
 
 @router.post("/{pool_id:path}/drain", operation_id="pools.drain", summary="Let a pool run empty")
 async def drain(request: Request, pool_id: str, key: SteererDep, runtime: RuntimeDep, body: JsonDep) -> Response:
     """Until it is resumed no call begins; it has run empty when nothing is in flight."""
-    parse(LeverBody, body)
-    return await _steered(request, runtime, key, pool_id, "drain", None)
+    return await _steered(request, runtime, key, pool_id, "drain", body, lambda: _nothing(body))
 
 
 @router.post("/{pool_id:path}/announce", operation_id="pools.announce", summary="Say what a pool's limits are")
 async def announce(request: Request, pool_id: str, key: SteererDep, runtime: RuntimeDep, body: JsonDep) -> Response:
     """Limits that are taken over those of the configuration; an empty body takes the configuration's again."""
-    told = parse(AnnounceBody, body).model_dump(exclude_none=True)
-    return await _steered(request, runtime, key, pool_id, "announce", told)
+    return await _steered(
+        request,
+        runtime,
+        key,
+        pool_id,
+        "announce",
+        body,
+        lambda: parse(AnnounceBody, body).model_dump(exclude_none=True),
+    )
 
 
 @router.post("/{pool_id:path}/breaker", operation_id="pools.breaker", summary="Force a pool's breaker")
 async def breaker(request: Request, pool_id: str, key: SteererDep, runtime: RuntimeDep, body: JsonDep) -> Response:
     """`open`: no call, and no probe; `closed`: whatever fails; `auto`: as calls go."""
-    return await _steered(request, runtime, key, pool_id, "breaker", parse(BreakerBody, body).state)
+    return await _steered(request, runtime, key, pool_id, "breaker", body, lambda: parse(BreakerBody, body).state)
 
 
 async def _steered(
-    request: Request, runtime: Runtime, key: ApiKey, pool_id: str, act: str,
-    value: float | str | Mapping[str, int] | None,
+    request: Request, runtime: Runtime, key: ApiKey, pool_id: str, act: str, body: Any, read: Callable[[], _Value],
 ) -> Response:  # fmt: skip
-    look = await timed(request, "pools", runtime.pools.steer(key.project_id, key.id, pool_id, act, value))
-    return json_answer(pool_view(look), headers=_UNKEPT)
+    """Move the lever, once for each idempotency key; `read` takes the lever's value from the body."""
+
+    async def steer() -> dict[str, Any]:
+        steering = runtime.pools.steer(key.project_id, key.id, pool_id, act, read())
+        return pool_view(await timed(request, "pools", steering))
+
+    return await answer_once(request, runtime, key, body, steer)
+
+
+def _told(body: Any) -> dict[str, int]:
+    return parse(AnnounceBody, body).model_dump(exclude_none=True)
+
+
+def _nothing(body: Any) -> None:
+    parse(LeverBody, body)
 
 
 def pool_view(look: PoolLook) -> dict[str, Any]:

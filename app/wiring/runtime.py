@@ -41,6 +41,7 @@ from app.ops.configfile import ConfigFile
 from app.ops.grants import Grants
 from app.ops.invalidation import Invalidation
 from app.ops.lookout import Lookout
+from app.ops.once import Once
 from app.ops.overview import Overview
 from app.ops.parts import Parts
 from app.ops.pools import Pools
@@ -52,6 +53,7 @@ from app.settings import ConfigurationError, Settings
 from app.settings.budgets import stray_budget
 from app.settings.renewal import Renewal, renewed
 from app.store.announce import RenderBody
+from app.store.answers import Answers
 from app.store.audits import Audits
 from app.store.children import Children
 from app.store.controls import Controls
@@ -106,6 +108,7 @@ class Runtime:
     breakers: Breakers
     outputs: Outputs
     invalidation: Invalidation
+    once: Once
     submit: Submit
     wait: Wait
     events: Events
@@ -190,7 +193,7 @@ def _runtime(ground: Ground, catalogue: Catalogue) -> Runtime:
         recover=Recover(database, controls, workers, deliveries, ring, wake, heart, export, cascade, clock, every_s),
         replay=Replay(DeadLetters(database), operations, audits, ring, wake, clock, every_s),
         backlog=backlog, room=Room(backlog, money.budgets, catalogue), cache=cache, breakers=breakers, outputs=outputs,
-        invalidation=Invalidation(cache, audits, clock),
+        invalidation=Invalidation(cache, audits, clock), once=Once(Answers(database)),
         submit=Submit(
             Submissions(database, render), reads, backlog, outputs, ring, wake, export, clock, hours, ground.metrics,
             money.budgets,

@@ -53,9 +53,10 @@ RECORDS = (
     ),
     Check(
         "key-job",
-        "an idempotency key that holds points to a job, an operation, an API key or a project",
+        "an idempotency key that holds points to a job, an operation, an API key or a project, if it made something",
         "",
         """select i.key from idempotency i where i.created_at > now() - interval '24 hours'
+            and i.job_id is not null
             and not exists (select from jobs j where j.id = i.job_id)
             and not exists (select from operations o where o.id = i.job_id)
             and not exists (select from api_keys k where k.id = i.job_id)
