@@ -125,6 +125,7 @@ class Problem(LanewayError):
         errors: tuple[FieldError, ...] = (),
         retry_after_s: int | None = None,
         extra: dict[str, Any] | None = None,
+        headers: dict[str, str] | None = None,
     ) -> None:
         super().__init__(detail)
         self.entry = CATALOGUE[code]
@@ -132,6 +133,7 @@ class Problem(LanewayError):
         self.errors = errors
         self.retry_after_s = retry_after_s
         self.extra = extra or {}
+        self.headers = headers or {}
 
 
 class MustWait(LanewayError):

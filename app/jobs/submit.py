@@ -78,7 +78,7 @@ class Submit:
         submission = self._submission(request)
         found = await self.find(request, submission.job)
         submission = replace(submission, job=_given(submission.job, found.known, request.cache))
-        repeated = await self._past_the_doors(request, submission)
+        repeated = await self._past_the_doors(request, submission, found)
         began = self._clock.monotonic()
         result = repeated or await self._store(submission)
         self._metrics.store_seconds.observe(self._clock.monotonic() - began, "submit")
@@ -116,7 +116,7 @@ class Submit:
             self._ring.ring(job.lane)
         return job
 
-    async def _past_the_doors(self, request: SubmitRequest, submission: Submission) -> Submitted | None:
+    async def _past_the_doors(self, request: SubmitRequest, submission: Submission, found: Find) -> Submitted | None:
         """Count the job. A known output needs neither money nor a place in the queue; a repetition passes all doors.
 
         Raises Problem `only_if_cached_miss`, `budget_exhausted`, `queue_full`.
@@ -125,7 +125,8 @@ class Submit:
             return None
         try:
             if request.cache.only:
-                raise Problem("only_if_cached_miss", "No output of an equal job is known, and none was to be made.")
+                detail = "No output of an equal job is known, and none was to be made."
+                raise Problem("only_if_cached_miss", detail, headers={"Cache-Status": found.status})
             await refuse_without_means(self._budgets, submission.job, self._clock.now())
             self._backlog.admit(submission.job.project_id)
         except Problem:

@@ -21,7 +21,7 @@ _BY_STATUS = {404: "not_found", 405: "method_not_allowed", 413: "payload_too_lar
 
 def answer(request: Request, problem: Problem) -> Response:
     """The HTTP answer for a problem."""
-    headers = {"Cache-Control": "no-store"}
+    headers = {"Cache-Control": "no-store", **problem.headers}
     if problem.retry_after_s is not None:
         headers["Retry-After"] = str(problem.retry_after_s)
     if problem.entry.status == 401:

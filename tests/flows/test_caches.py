@@ -132,6 +132,7 @@ def test_a_stream_of_a_known_output_is_its_end(stack: Stack, asked: dict[str, An
 def test_what_the_client_says_of_the_cache(stack: Stack, asked: dict[str, Any]) -> None:
     miss = post(stack, "outputs", asked, Cache_Control="only-if-cached")
     problem(miss, "only_if_cached_miss")
+    assert miss.headers["cache-status"] == "laneway; fwd=miss"
     assert post(stack, "outputs", asked, Cache_Control="no-store").headers["cache-status"] == "laneway; fwd=request"
     problem(post(stack, "outputs", asked, Cache_Control="only-if-cached"), "only_if_cached_miss")
     first = post(stack, "outputs", asked, Cache_Control="no-cache").json()
@@ -148,7 +149,9 @@ def test_what_the_client_says_of_the_cache(stack: Stack, asked: dict[str, Any]) 
 
 def test_a_workflow_without_a_cache_says_so(stack: Stack) -> None:
     assert post(stack, "noop", {"n": 1}).headers["cache-status"] == "laneway; fwd=bypass"
-    problem(post(stack, "noop", {"n": 1}, Cache_Control="only-if-cached"), "only_if_cached_miss")
+    miss = post(stack, "noop", {"n": 1}, Cache_Control="only-if-cached")
+    problem(miss, "only_if_cached_miss")
+    assert miss.headers["cache-status"] == "laneway; fwd=bypass"
 
 
 def test_a_dry_run_tells_whether_it_is_known(stack: Stack, asked: dict[str, Any]) -> None:
