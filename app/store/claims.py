@@ -24,7 +24,8 @@ from app.store.turn import BEGINNING, CONTESTED, ENDED_AT, FAR, LANE_TIME, NEAR,
 # Of suspects, one at a time.
 _CLAIM = f"""
 with recursive {TURN}, taken as (
-    select * from due where not suspect union all (select * from due where suspect limit 1)
+    select * from woken union all select * from due where not suspect
+    union all (select * from due where suspect limit 1)
 ), mine as (
     update jobs j
     set status = 'running', reason = null, pool = null, epoch = epoch + 1, revision = revision + 1, worker_id = $14,
@@ -48,7 +49,7 @@ select m.id, m.epoch, m.project_id, m.workflow, m.version, m.lane, m.attempt, m.
     m.parent_span_id, m.created_at, m.claimed_at, m.finish_by, m.max_cost_nanos, m.test_mode, m.has_webhook,
     m.to_tell, m.due_at, m.input_tokens, m.output_tokens, m.cached_tokens, m.calls, m.cost_nanos, m.saved_nanos,
     m.attempt_cost_nanos, m.key_id, m.parent_id, m.simulated, m.cache_mode, p.body, {SUSPECT} as suspect,
-    coalesce(cardinality(m.deaths), 0) as deaths, m.own_time, m.cost, {LANE_TIME} as lane_time,
+    coalesce(cardinality(m.deaths), 0) as deaths, m.own_time, m.cost, coalesce({LANE_TIME}, m.own_time) as lane_time,
     {CONTESTED} as contested, {ENDED_AT} as ended_at
 from mine m join payloads p on p.id = m.input_id
 order by m.tag, m.had, m.due_at, m.id

@@ -44,7 +44,7 @@ from line cross join lateral (
     ) one
 ) few
 """
-# One at a time for each pool: what another woke just now counts.
+# One at a time for each pool: what another woke just now counts, also since this transaction began.
 _ALONE = "select pg_try_advisory_xact_lock(hashtextextended('laneway pool ' || $1, 0))"
 # $3 lanes in the order in which they are served, $4 the room of each: how many may come with those of the lanes
 # before it. $5 to $8: lanes and projects of which calls stand in the pool's line, how many, and what each has had.
@@ -57,7 +57,7 @@ _WAKE = f"""
         select count(*) from place before join line on line.lane = before.lane
         cross join lateral (
             select from jobs where pool = $1 and {_PARKED} and lane = line.lane and project_id = line.project_id
-                and due_at <= now() limit greatest(place.room, 0)
+                and due_at <= statement_timestamp() limit greatest(place.room, 0)
         ) one where before.rank <= place.rank
     ) as already from place
 ), head as (
@@ -70,14 +70,14 @@ _WAKE = f"""
         on own.lane = line.lane and own.project_id = line.project_id
     cross join lateral (
         select id, priority from jobs
-        where pool = $1 and {_PARKED} and lane = line.lane and project_id = line.project_id and due_at > now()
+        where pool = $1 and {_PARKED} and lane = line.lane and project_id = line.project_id and due_at > statement_timestamp()
         order by priority desc, id limit greatest(place.room, 0)
     ) job
 ), best as (
     select id, room, row_number() over (order by rank, turn, had, id) as nth from head
 ), due as (
     select j.id from best join jobs j on j.id = best.id
-    where best.nth <= best.room and j.pool = $1 and j.{_PARKED} and j.due_at > now()
+    where best.nth <= best.room and j.pool = $1 and j.{_PARKED} and j.due_at > statement_timestamp()
     order by j.id for update of j skip locked
 )
 update jobs j set due_at = clock_timestamp() from due where j.id = due.id

@@ -5,8 +5,9 @@ step from line to line in the index jobs_claim; `seen` is so many of them, from 
 claim costs the same with ten tenants as with thousands. `line` drops what is paused, held or not due, and looks up how
 much of the lane each project has had; who was idle joins at the lane's own time. `few` takes the projects that had
 least. `head` puts their first jobs into one order: each starts at its project's time plus the cost of those before it,
-its `tag`. Only in `due` rows are locked, and what others have locked is passed over: claims that run at the same time
-share the order and wait for nobody.
+its `tag`. Before all of them go the `woken`: jobs that gave up their slots for a pool which has room for them now, and
+whose order was found when they were woken. Only in `woken` and `due` rows are locked, and what others have locked is
+passed over: claims that run at the same time share the order and wait for nobody.
 """
 
 from __future__ import annotations
@@ -57,6 +58,19 @@ def _walk(name: str, first: str, further: str) -> str:
 # $5 and $6 workflows and what a claim of each costs, $7 the cost of any other,
 # $8 lines, $9 projects and $10 jobs to look at, $11 to $13 the line at which the look before ended.
 TURN = f"""
+woken as (
+    select j.id, 0::float8 as tag, 0::float8 as had, greatest(own.virtual_time, all_of.virtual_time, 0) as own_time,
+        coalesce(known.cost, $7) as cost, false as suspect, false as starts
+    from jobs j
+    left join tenants own on own.lane = $1 and own.project_id = j.project_id
+    left join tenants all_of on all_of.lane = $1 and all_of.project_id = '{LANE}'
+    left join unnest($5::text[], $6::float8[]) as known (workflow, cost) on known.workflow = j.workflow
+    where j.lane = $1 and j.pool is not null and j.{UNCLAIMED} and j.due_at <= now()
+        and (j.expire_by is null or j.expire_by > now()) and not {SUSPECT.replace("deaths", "j.deaths")}
+        and not exists (select from pauses where kind = 'lane' and name = $1)
+        and j.workflow <> all(array(select name from pauses where kind = 'workflow'))
+    order by j.due_at, j.id limit $2 for update of j skip locked
+),
 {_walk("onward", f"{_LINE} > {_LAST}", "")},
 {_walk("around", f"{_LINE} <= {_LAST}", f"and {_LINE} <= {_LAST}")},
 seen as (
@@ -95,7 +109,9 @@ seen as (
         j.started_at is null as starts
     from best join jobs j on j.id = best.id
     where j.lane = $1 and j.{UNCLAIMED} and j.due_at <= now() and (j.expire_by is null or j.expire_by > now())
-    order by best.tag, best.had, best.due_at, best.id limit $2 for update of j skip locked
+        and j.id not in (select id from woken)
+    order by best.tag, best.had, best.due_at, best.id limit greatest(0, $2 - (select count(*) from woken))
+    for update of j skip locked
 )
 """
 # Where the next look begins: after the last line of a look that was full.

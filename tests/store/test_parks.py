@@ -112,6 +112,16 @@ async def test_processes_that_look_at_once_wake_no_more_than_one_would(parked: P
 async def test_what_is_no_longer_parked_is_not_woken(parked: Parked, store: Store) -> None:
     await parked.park("bulk", 2)
     async with store.database.connection() as connection:
-        await connection.execute("update jobs set status = 'canceled' where id = (select min(id::text)::uuid from jobs)")
+        await connection.execute(
+            "update jobs set status = 'canceled' where id = (select min(id::text)::uuid from jobs)"
+        )
     assert await parked.wake(0, 0, 9) == {"bulk": 1}
 
+
+async def test_who_was_woken_is_claimed_before_those_that_come_for_the_first_time(parked: Parked) -> None:
+    await parked.park("bulk", 3)
+    for _ in range(5):
+        await parked.store.submit("bulk", project_id=FLOOD, due_at=datetime.now(UTC) - timedelta(hours=1))
+    await parked.wake(0, 0, 2)
+    claimed = await parked.woken("bulk")
+    assert [job.resumed for job in claimed] == [True] * 2 + [False] * 5

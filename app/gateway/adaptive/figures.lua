@@ -21,7 +21,7 @@ local figures = {
   return_gap_s = 10, -- no beat for so long: Redis was away
   stopped_s = 60, -- a pool that an operator stopped is asked again so late
   credit_s = 10, -- of the pool, kept for a tenant that comes back
-  growing = 8, -- what still grows will be so much faster soon, as far as who waits is concerned
+  growing = 4, -- what still grows will be so much faster soon, as far as who waits is concerned
   known_calls = 16, -- how long calls take is known once so many have ended
   starved_s = 30, -- a bulk call that waited so long gets every tenth permit
 }

@@ -1,14 +1,18 @@
 -- How fast a line of calls will go, for who decides whether to stand in it.
 local forecast = {}
 
--- By the limits that pace; a slow start will be faster soon.
+-- By the limits that pace.
 local function by_limits(s)
   local per_s = math.huge
   for _, d in ipairs(s.dims) do
     if dimension.paces(d) then per_s = math.min(per_s, dimension.pace(s, d) / d.unit) end
   end
+  return per_s
+end
+
+local function starting(s)
   local first = s.dims[REQUESTS]
-  return s.start and not first.known and not first.bound and figures.growing * per_s or per_s
+  return s.start and not first.known and not first.bound
 end
 
 -- What was let through within the last seconds.
@@ -18,23 +22,25 @@ local function lately(s, now)
   return (s.dims[REQUESTS].cum - before.cums[REQUESTS]) / math.max(1, now - before.at)
 end
 
--- By calls in flight at once (Little's law); a cap that has not met resistance will grow.
-local function by_cap(s, now)
-  local cap = admission.cap(s)
-  if s.cap_start then cap = math.min(s.ceiling, figures.growing * cap) end
+-- By calls in flight at once (Little's law).
+local function by_cap(s, now, cap)
   return math.max(cap / latency.expected_s(s), lately(s, now))
 end
 
--- Calls a second that the pool lets through from now on. How long calls take says something once some have ended.
+-- Calls a second that the pool will let through: what has not met resistance will be faster soon, and how long calls
+-- take says something once some have ended.
 function forecast.per_s(s, now)
-  return s.ended < figures.known_calls and by_limits(s) or math.min(by_limits(s), by_cap(s, now))
+  local per_s = starting(s) and figures.growing * by_limits(s) or by_limits(s)
+  if s.ended < figures.known_calls then return per_s end
+  local cap = admission.cap(s)
+  return math.min(per_s, by_cap(s, now, s.cap_start and math.min(s.ceiling, figures.growing * cap) or cap))
 end
 
--- How many calls go within `within_s` from now, none where the next one has to wait for longer. The state is of no
--- further use: it was asked for a permit.
+-- How many calls go within `within_s` from now, as things are: it is asked again soon. None where the next one has to
+-- wait for longer. The state is of no further use: it was asked for a permit.
 function forecast.room(s, now, in_flight, within_s)
   if breaker.state(s.breaker, now) == "open" then return 1 end -- somebody has to look
-  local per_s = math.min(by_limits(s), by_cap(s, now))
+  local per_s = math.min(by_limits(s), by_cap(s, now, admission.cap(s)))
   local call = { lane = 0, input = s.dims[INPUT].unit, output = s.dims[OUTPUT].unit }
   local wait_s = admission.ask(s, now, call, in_flight)
   if wait_s > within_s then return 0 end
