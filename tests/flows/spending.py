@@ -18,6 +18,12 @@ async def spend(ctx: Context, words: Words) -> str:
     return await ctx.ask("say", model="small", prompt=words.text, policy=Policy(timeout="2s"))
 
 
+@workflow("spend-once", version="1")
+async def spend_once(ctx: Context, words: Words) -> str:
+    """One call, and no other in its place."""
+    return await ctx.ask("say", model="small", prompt=words.text, policy=Policy(timeout="1s", tries=1))
+
+
 @workflow("spend-fast", version="1", lane="interactive")
 async def spend_fast(ctx: Context, words: Words) -> str:
     """The same in a lane that only some workers serve."""

@@ -87,9 +87,8 @@ def journal(stack: Stack) -> int:
 
 
 def ledger(stack: Stack) -> int:
-    (row,) = stack.sql(
-        "select coalesce(sum(cost_nanos), 0)::bigint as n from ledger where outcome not in ('lost', 'found')"
-    )
+    """All that is known to have been charged."""
+    (row,) = stack.sql("select coalesce(sum(cost_nanos), 0)::bigint as n from ledger where price_known")
     return int(row["n"])
 
 
@@ -181,11 +180,36 @@ def test_a_worker_dies_between_reserve_and_settle(stack: Stack, fast: Fast) -> N
     assert lost["of_call"] is not None and lost["cost_nanos"] > 0 and lost["step"] == "say"
     until(lambda: client.job(job["id"])["status"] == "succeeded", 60)
     used = next(one for one in client.usage()["data"] if one["group"] == client.key["id"])
-    assert money.nanos(used["failed_cost_usd"]) == lost["cost_nanos"]
+    assert money.nanos(used["failed_cost_usd"]) == money.nanos(used["uncertain_cost_usd"]) == lost["cost_nanos"]
     assert client.spent() == sum(row["cost_nanos"] for row in _rows(stack, client))
     receipt = client.get(f"/v1/jobs/{job['id']}", include="receipt").json()["receipt"]
     assert "lost" in [line["outcome"] for line in receipt["lines"]]
     assert money.nanos(receipt["charged_usd"]) > money.nanos(receipt["total"]["cost_usd"])
+    assert money.nanos(receipt["uncertain_usd"]) == lost["cost_nanos"]
+    # The books, the counters and what `laneway verify` looks at agree.
+    stack.verify()
+    (left,) = client.get("/v1/limits").json()["budgets"]
+    assert money.nanos(left["spent_usd"]) == client.spent()
+
+
+def test_a_call_that_was_given_up_counts_as_what_it_may_have_cost(stack: Stack) -> None:
+    """The provider took the question and fell silent: budget, usage and receipt have an estimate, and say so."""
+    client = Client(stack, day_usd="1")
+    stack.provider.set_faults(error_rates={"timeout": 1})
+    try:
+        job = client.post("spend-once", input={"text": "hello there"}, wait=60).json()
+    finally:
+        stack.provider.reset_faults()
+    assert job["error"]["code"] == "provider_timeout", job
+    receipt = client.get(f"/v1/jobs/{job['id']}", include="receipt").json()["receipt"]
+    (line,) = receipt["lines"]
+    assert line["uncertain"] and line["cost_usd"] == line["reserved_usd"] == receipt["uncertain_usd"]
+    assert "nobody knows whether it was charged" in line["why"]
+    cost = money.nanos(line["cost_usd"])
+    assert cost == money.nanos(job["usage"]["cost_usd"]) > 0
+    (used,) = [one for one in client.usage()["data"] if one["group"] == client.key["id"]]
+    assert money.nanos(used["uncertain_cost_usd"]) == money.nanos(used["failed_cost_usd"]) == cost
+    until(lambda: money.nanos(client.get("/v1/limits").json()["budgets"][0]["spent_usd"]) == cost, 10)
 
 
 def test_redis_flushed_in_mid_run(stack: Stack) -> None:
