@@ -10,7 +10,8 @@ import typer
 
 from app.bell.redis import open_redis
 from app.cli.start import refuse, settings_or_exit
-from app.gateway.breaker import Breakers, Dependency
+from app.gateway.breaker import Breakers
+from app.gateway.dependency import Dependency
 from app.gateway.reach import RedisAway
 from app.settings import Settings
 from app.store.database import StoreAway, open_database
@@ -57,4 +58,4 @@ async def _moved(settings: Settings, name: str, state: State | None, project: st
         breakers = Breakers(redis)
         if state is not None:
             await breakers.force(dependency, state)
-        return await breakers.state(dependency)
+        return (await breakers.look(dependency)).state

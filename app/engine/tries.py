@@ -123,7 +123,8 @@ class Tries:
         if (found := await self._another_way(work, course)) is not None:
             return found[0]
         if work.policy.critical:
-            self._suspensions.throw(Suspension(Reason.PROVIDER_DOWN, max(wait.until, self._after(DOWN_WAIT_S))))
+            until = max(wait.until, self._after(DOWN_WAIT_S))
+            self._suspensions.throw(Suspension(Reason.PROVIDER_DOWN, until, pool=wait.pool))
         fault = TransientError(f"step {work.name!r} was not tried: its breaker is open", code="provider_unavailable")
         return await self._leave_out(work, course, failure_from(fault, work.name))
 

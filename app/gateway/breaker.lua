@@ -23,20 +23,20 @@ do
 
   local function open(b, now)
     clear(b)
-    b.mode, b.moved, b.opened = "open", now, b.opened or now
+    b.mode, b.moved, b.since, b.opened = "open", now, now, b.opened or now
     -- An outage that goes on keeps its interval.
     b.probe_at = math.max(b.probe_at, now + SHORTEST_S)
   end
 
   local function ramp(b, now)
     clear(b)
-    b.mode, b.moved = "ramp", now
+    b.mode, b.moved, b.since = "ramp", now, now
     b.stage, b.stage_at, b.passed = 1, now, false
   end
 
-  local function close(b)
+  local function close(b, now)
     clear(b)
-    b.mode, b.opened = "closed", nil
+    b.mode, b.since, b.opened = "closed", now, nil
   end
 
   -- Counts an outcome; how many there are in the window, and how many of them failed.
@@ -58,7 +58,7 @@ do
     b.stage_at = math.min(b.stage_at, now)
     if not b.passed or now - b.stage_at < STAGE_S then return end
     b.stage, b.stage_at, b.passed = b.stage + 1, now, false
-    if not RAMP[b.stage] then close(b) end
+    if not RAMP[b.stage] then close(b, now) end
   end
 
   local function interval(b, now, random)
@@ -119,10 +119,11 @@ do
   function breaker.force(b, now, how)
     local before = b.force
     b.force = how ~= "auto" and how or nil
+    if b.force ~= before then b.since = now end
     if how ~= "auto" or not before then return end
     b.moved = now
     if before == "closed" then
-      close(b)
+      close(b, now)
     else
       open(b, now)
     end
@@ -132,5 +133,17 @@ do
   function breaker.state(b, now)
     if b.force then return b.force end
     return b.mode == "ramp" and "half_open" or b.mode
+  end
+
+  -- Seconds until the next probe may go; nil: none is waited for.
+  function breaker.probe_in(b, now)
+    if b.force or b.mode ~= "open" then return nil end
+    return math.min(LONGEST_S, math.max(0, b.probe_at - now))
+  end
+
+  -- Which part of all calls goes: 0 while it is open.
+  function breaker.share(b, now)
+    local state = breaker.state(b, now)
+    return state == "open" and 0 or state == "half_open" and RAMP[b.stage] or 1
   end
 end

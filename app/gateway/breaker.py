@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Literal
 from uuid import UUID
@@ -13,39 +14,25 @@ from app.domain import ids
 from app.domain.clock import SYSTEM_CLOCK, Clock
 from app.domain.errors import MustWait, SystemFault
 from app.domain.job import Reason
+from app.domain.park import ParkedLine, Room
 from app.gateway.breaker_away import LocalBreaker
+from app.gateway.dependency import BreakerLook, Dependency, Pass, parked_for, read_look
 from app.gateway.ending import Ending
 from app.gateway.reach import Reach, RedisAway
-from app.gateway.scripts import script, source
+from app.gateway.room import room_for
+from app.gateway.scripts import Argument, Call, run_all, script, source
 from app.telemetry.logs import log
 
 PREFIX = "laneway:breaker:"
+Force = Literal["open", "closed", "auto"]
 # A call waits no longer for leave to go.
 _ROUND_TRIP_S = 0.5
+# Who is to look whether a part is back is woken so long before.
+_PROBE_NEAR_S = 1.0
+# Of one project, the latest.
+_MOST_SHOWN = 500
 _SCRIPT = script(source("breaker.lua", "breaker_door.lua"))
 _log = log("gateway")
-
-
-@dataclass(frozen=True, slots=True)
-class Dependency:
-    """What a breaker stands before: projects, and live and test mode, know nothing of each other's."""
-
-    project_id: UUID
-    test_mode: bool
-    name: str
-
-    @property
-    def key(self) -> str:
-        """Its key in Redis, without the prefix."""
-        return f"{{{self.project_id.hex}}}:{'test' if self.test_mode else 'live'}:{self.name}"
-
-
-@dataclass(frozen=True, slots=True)
-class Pass:
-    """A call may go. `sent` is the time by the breaker's clock, None where it was not Redis that let it go."""
-
-    probe: bool
-    sent: str | None
 
 
 class Breakers:
@@ -82,14 +69,14 @@ class Breakers:
             return self._ask_local(dependency)
         self._heard(dependency, state)
         if said == b"wait":
-            raise self._must_wait(wait_ms / 1000)
+            raise self._must_wait(dependency, wait_ms / 1000)
         return Pass(said == b"probe", now.decode())
 
     async def tell(self, dependency: Dependency, given: Pass, ending: Ending) -> bool:
         """How the call ended; whether the breaker is open now. Never fails: the call was made."""
         if given.sent is not None:
             try:
-                (state,) = await self._run(dependency, "tell", int(given.probe), given.sent, ending.value)
+                state, *_ = await self._run(dependency, "tell", int(given.probe), given.sent, ending.value)
             except (RedisAway, SystemFault):
                 pass
             else:
@@ -99,23 +86,57 @@ class Breakers:
         local.tell(self._clock.monotonic(), given.probe, ending)
         return local.opened
 
-    async def force(self, dependency: Dependency, how: Literal["open", "closed", "auto"]) -> None:
-        """By hand, until `auto`. Raises RedisAway."""
+    async def force(self, dependency: Dependency, how: Force) -> None:
+        """By hand, until `auto`. Raises RedisAway, SystemFault."""
         await self._run(dependency, "force", how)
 
-    async def state(self, dependency: Dependency) -> str:
-        """`closed`, `open` or `half_open`. Raises RedisAway."""
-        (state,) = await self._run(dependency, "view")
-        return str(state.decode())
+    async def look(self, dependency: Dependency) -> BreakerLook:
+        """What is known of one; one that was never asked is closed. Raises RedisAway, SystemFault."""
+        return read_look(dependency.name, await self._run(dependency, "view"), self._clock.now())
+
+    async def all(self, project_id: UUID, test_mode: bool) -> list[BreakerLook]:
+        """Those of the last thirty days, by name. Raises RedisAway, SystemFault."""
+
+        async def looks(redis: Redis) -> list[BreakerLook]:
+            names_key = self._prefix + Dependency(project_id, test_mode, "").names_key
+            names = sorted(name.decode() for name in await redis.zrevrange(names_key, 0, _MOST_SHOWN - 1))
+            asked = [self._call(Dependency(project_id, test_mode, name), "view") for name in names]
+            answers = await run_all(redis, asked) if asked else []
+            now = self._clock.now()
+            return [read_look(name, answer, now) for name, answer in zip(names, answers, strict=True)]
+
+        return await self._reach.ask(looks)
+
+    async def room(self, park: str, parked: Sequence[ParkedLine]) -> Room:
+        """How many of those who wait for it (`Dependency.park`) may come now: one for the next probe, and as it closes
+        a part of them, then all. Raises SystemFault.
+        """
+        dependency = parked_for(park)
+        try:
+            look = await self.look(dependency)
+        except RedisAway:
+            local = self._breaker(dependency)
+            probe_in_s = local.probe_in_s(self._clock.monotonic()) if local.opened else None
+            share = 1.0
+        else:
+            next_probe_at, share = look.next_probe_at, look.share
+            probe_in_s = (next_probe_at - self._clock.now()).total_seconds() if next_probe_at else None
+        if probe_in_s is not None:
+            return room_for(int(probe_in_s <= _PROBE_NEAR_S))
+        return room_for(math.ceil(share * sum(one.asleep + one.woken for one in parked)))
 
     async def close(self) -> None:
         """Look no more whether Redis is back."""
         await self._reach.close()
 
-    async def _run(self, dependency: Dependency, *arguments: str | int | float) -> list[Any]:
-        key = self._prefix + dependency.key
-        answer: list[Any] = await self._reach.ask(lambda redis: _SCRIPT.run(redis, [key], arguments))
+    async def _run(self, dependency: Dependency, act: str, *arguments: Argument) -> list[Any]:
+        call = self._call(dependency, act, *arguments)
+        answer: list[Any] = await self._reach.ask(lambda redis: call.script.run(redis, call.keys, call.arguments))
         return answer
+
+    def _call(self, dependency: Dependency, act: str, *arguments: Argument) -> Call:
+        keys = (self._prefix + dependency.key, self._prefix + dependency.names_key)
+        return Call(_SCRIPT, keys, (act, dependency.name, *arguments))
 
     def _heard(self, dependency: Dependency, state: bytes) -> None:
         """Remember it, for when Redis is away; say so in the log when it opens or closes."""
@@ -132,7 +153,7 @@ class Breakers:
         local = self._breaker(dependency)
         wait_s = local.wait_s(self._clock.monotonic())
         if wait_s > 0:
-            raise self._must_wait(wait_s)
+            raise self._must_wait(dependency, wait_s)
         return Pass(local.opened, None)
 
     def _breaker(self, dependency: Dependency) -> LocalBreaker:
@@ -142,5 +163,5 @@ class Breakers:
             found = self._local[dependency.key] = LocalBreaker(opened, self._clock.monotonic())
         return found
 
-    def _must_wait(self, wait_s: float) -> MustWait:
-        return MustWait(Reason.PROVIDER_DOWN, self._clock.now() + timedelta(seconds=wait_s))
+    def _must_wait(self, dependency: Dependency, wait_s: float) -> MustWait:
+        return MustWait(Reason.PROVIDER_DOWN, self._clock.now() + timedelta(seconds=wait_s), dependency.park)

@@ -28,10 +28,14 @@ class LocalBreaker:
         if not self.opened:
             return 0.0
         if now_s < self._probe_at_s:
-            return self._probe_at_s - now_s
+            return self.probe_in_s(now_s)
         self._probe_at_s = now_s + self._interval_s
         self._interval_s = min(_LONGEST_S, 2 * self._interval_s)
         return 0.0
+
+    def probe_in_s(self, now_s: float) -> float:
+        """Until the next probe of one that is open."""
+        return max(0.0, self._probe_at_s - now_s)
 
     def tell(self, now_s: float, probe: bool, ending: Ending) -> None:
         """A call ended; `probe`: it was let go while this was open."""

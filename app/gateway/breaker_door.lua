@@ -1,8 +1,10 @@
 -- Asks and tells the breaker of one named dependency; stands behind breaker.lua, whose rules it applies.
--- KEYS: state. ARGV: act, then for `ask` a number from 0 up to 1; for `tell` whether it was a probe (1), when it was let
---   go, how it ended; for `force` open, closed or auto; for `view` nothing.
--- Returns: its state; for `ask` also go, probe or wait, the milliseconds to wait, and the time.
-local KEPT_S = 3600
+-- KEYS: state; names of all of its project and mode. ARGV: act, name, then for `ask` a number from 0 up to 1; for `tell`
+--   whether it was a probe (1), when it was let go, how it ended; for `force` open, closed or auto; for `view` nothing.
+-- Returns: its state; for `ask` also go, probe or wait, the milliseconds to wait, and the time; for `view` also since
+--   when (s, or nothing), milliseconds until the next probe (-1: none is waited for), whether it is forced (1), and
+--   which part of all calls goes.
+local KEPT_S, NAMES_KEPT_S = 3600, 30 * 86400
 -- Those who are held come back so many a second, so that a crowd does not come to each probe; none waits longer than this.
 local BACK_PER_S, LONGEST_S = 20, 60
 -- On the ramp, whoever is not let go asks again after so long.
@@ -20,10 +22,13 @@ local function keep()
   else
     redis.call('SET', KEYS[1], cmsgpack.pack(b), 'EX', KEPT_S)
   end
+  redis.call('ZADD', KEYS[2], now, ARGV[2])
+  redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now - NAMES_KEPT_S)
+  redis.call('EXPIRE', KEYS[2], NAMES_KEPT_S)
 end
 
 if act == 'ask' then
-  local random = tonumber(ARGV[2])
+  local random = tonumber(ARGV[3])
   local was = b.mode
   local said, wait, share = breaker.ask(b, now, random)
   if said == 'go' and random >= share then said, wait = nil, RAMP_S end
@@ -37,10 +42,14 @@ if act == 'ask' then
   return { breaker.state(b, now), said or 'wait', math.ceil(wait * 1000), string.format('%.6f', now) }
 end
 if act == 'tell' then
-  breaker.outcome(b, now, ARGV[2] == '1', ARGV[4], tonumber(ARGV[3]))
+  breaker.outcome(b, now, ARGV[3] == '1', ARGV[5], tonumber(ARGV[4]))
   keep()
 elseif act == 'force' then
-  breaker.force(b, now, ARGV[2])
+  breaker.force(b, now, ARGV[3])
   keep()
 end
-return { breaker.state(b, now) }
+local probe_in = breaker.probe_in(b, now)
+return {
+  breaker.state(b, now), b.since and string.format('%.3f', b.since) or '', probe_in and math.ceil(probe_in * 1000) or -1,
+  b.force and 1 or 0, tostring(breaker.share(b, now)),
+}

@@ -256,7 +256,7 @@ class ExactCache:
 def _for_all(error: Exception) -> Exception | None:
     """What all who ask the same would meet, as an exception of their own; None for what is the asker's alone."""
     if isinstance(error, MustWait):
-        return MustWait(error.reason, error.until) if error.reason != Reason.BUDGET else None
+        return MustWait(error.reason, error.until, error.pool) if error.reason != Reason.BUDGET else None
     if isinstance(error, TransientError | InputError) and not isinstance(error, RateLimited):
         try:
             return copy.copy(error)

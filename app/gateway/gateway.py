@@ -177,7 +177,7 @@ class Gateway:
             return result
         if permit.probe and isinstance(result, TransientError) and not asking.begun:
             # It met the outage that it was to look into: that is no try of its caller's.
-            raise MustWait(Reason.PROVIDER_DOWN, self._clock.now()) from result
+            raise MustWait(Reason.PROVIDER_DOWN, self._clock.now(), permit.pool.name) from result
         if isinstance(result, Fault):
             raise result
         return result

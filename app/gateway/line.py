@@ -309,7 +309,7 @@ class Line:
             )
         self._turned_away += 1
         back_s = max(0.0, wait_s) + min(_LONGEST_BACK_S, self._turned_away / _BACK_PER_S)
-        return MustWait(Reason.PROVIDER_DOWN, self._in(back_s))
+        return MustWait(Reason.PROVIDER_DOWN, self._in(back_s), self.pool.name)
 
     def _in(self, seconds: float) -> datetime:
         return self._clock.now() + timedelta(seconds=seconds * (1 + ids.jitter(0, _SPREAD)))

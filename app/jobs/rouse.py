@@ -1,4 +1,4 @@
-"""Wakes jobs that are parked for a pool: in the pool's order, and only as many as it can soon take."""
+"""Wakes jobs that are parked for a pool, or a part that is down: in order, and only as many as it can soon take."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from app.telemetry.logs import log
 
 
 class Doorkeeper(Protocol):
-    """Who knows of the lines of all pools."""
+    """Who knows of the lines of all pools, and of breakers that are closing."""
 
     async def room(self, pool: str, parked: Sequence[ParkedLine], within_s: float) -> Room:
         """What is free of all that goes within so many seconds; told who waits outside. Raises SystemFault."""

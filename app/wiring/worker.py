@@ -13,6 +13,7 @@ from app.clients.http import open_http
 from app.clients.webhook import WebhookClient
 from app.gateway.cached import Cached
 from app.gateway.door import Door
+from app.gateway.doorkeeper import Doorkeeper
 from app.gateway.funds import Funds
 from app.gateway.gateway import Gateway
 from app.gateway.lengths import Lengths
@@ -65,7 +66,7 @@ async def open_worker(runtime: Runtime) -> AsyncIterator[WorkerRuntime]:
         mends = Mends(runtime.database, runtime.render)
         mending = Mending(parts, run, mends, runtime.settings.queue.mend_schedule_s)
         rouse = Rouse(
-            Parks(runtime.database), limiter, runtime.ring, runtime.clock,
+            Parks(runtime.database), Doorkeeper(limiter, runtime.breakers), runtime.ring, runtime.clock,
             runtime.settings.gateway.max_slot_wait_s, runtime.settings.queue.ring_interval_s,
         )  # fmt: skip
         yield WorkerRuntime(parts.claims, run, strays, deliver, mending, rouse)

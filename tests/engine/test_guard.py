@@ -15,7 +15,8 @@ from app.domain.clock import SYSTEM_CLOCK
 from app.domain.job import Reason
 from app.domain.step import StepStatus, Via
 from app.engine.outcome import Failed, Parked, Succeeded
-from app.gateway.breaker import Breakers, Dependency
+from app.gateway.breaker import Breakers
+from app.gateway.dependency import Dependency
 from app.gateway.ending import Ending
 from laneway import InputError, Policy, ProcessingError, SystemFault, TransientError
 from tests.engine.support import PROJECT, Flaky, once
@@ -79,7 +80,7 @@ async def test_the_probe_that_fails_uses_no_try_and_one_that_succeeds_lets_the_o
             await asyncio.sleep(0.05)
     assert flaky.calls == 3
     assert journal.records[0].tries == 1
-    assert await breakers.state(CRM) == "half_open"
+    assert (await breakers.look(CRM)).state == "half_open"
 
 
 async def test_a_step_that_may_be_tried_only_once_is_not_repeated_for_the_breaker(breakers: Breakers) -> None:
@@ -87,14 +88,14 @@ async def test_a_step_that_may_be_tried_only_once_is_not_repeated_for_the_breake
     for _ in range(20):
         outcome, _ = await once(flaky, policy=Policy(breaker="crm", tries=1), breakers=breakers)
         assert isinstance(outcome, Failed)
-    assert await breakers.state(CRM) == "open"
+    assert (await breakers.look(CRM)).state == "open"
 
 
 @pytest.mark.parametrize("error", [InputError("bad"), ProcessingError("wrong"), ValueError("bug"), SystemFault("disk")])
 async def test_what_is_not_the_dependency_s_fault_never_opens_it(breakers: Breakers, error: Exception) -> None:
     for _ in range(25):
         await once(Flaky(error), policy=Policy(breaker="crm", tries=1), breakers=breakers)
-    assert await breakers.state(CRM) == "closed"
+    assert (await breakers.look(CRM)).state == "closed"
 
 
 async def test_timeouts_open_it(breakers: Breakers) -> None:
@@ -103,7 +104,7 @@ async def test_timeouts_open_it(breakers: Breakers) -> None:
 
     policy = Policy(breaker="crm", tries=1, timeout="10ms")
     await asyncio.gather(*(once(slow, policy=policy, breakers=breakers) for _ in range(20)))
-    assert await breakers.state(CRM) == "open"
+    assert (await breakers.look(CRM)).state == "open"
 
 
 @pytest.mark.parametrize(("slow_share", "state"), [(0.01, "open"), (1.0, "closed")])
@@ -117,7 +118,7 @@ async def test_tries_that_end_well_and_late_open_it(breakers: Breakers, slow_sha
     trying = (once(late, policy=policy, breakers=breakers, clock=SYSTEM_CLOCK) for _ in range(20))
     ended = await asyncio.gather(*trying)
     assert all(isinstance(outcome, Succeeded) for outcome, _ in ended)
-    assert await breakers.state(CRM) == state
+    assert (await breakers.look(CRM)).state == state
 
 
 async def test_while_it_is_open_the_fallback_answers_at_once(breakers: Breakers) -> None:

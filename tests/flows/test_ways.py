@@ -99,6 +99,32 @@ def test_a_breaker_is_forced_by_hand(ways: Stack, outside: dict[str, Any]) -> No
         assert ways.ended(job_id, 60)["output"] == "Ada"
 
 
+def held(stack: Stack, workflow: str, given: dict[str, Any], count: int) -> list[str]:
+    """Jobs that wait for a part outside; by the clock alone they would do so for an hour."""
+    jobs = [str(stack.submit(workflow, given)["id"]) for _ in range(count)]
+    until(lambda: all(stack.job(job)["reason"] == "provider_down" for job in jobs), 60)
+    stack.sql("update jobs set due_at = now() + interval '1 hour' where reason = 'provider_down' returning id")
+    return jobs
+
+
+def test_who_is_held_comes_back_as_the_breaker_closes(ways: Stack, outside: dict[str, Any]) -> None:
+    name = outside["breaker"]
+    by_hand(ways, name, "open")
+    with answering(outside["port"]):
+        jobs = held(ways, "reaches", outside, 30)
+        by_hand(ways, name, "auto")
+        assert {ways.ended(job, 60)["output"] for job in jobs} == {"Ada"}
+
+
+def test_who_is_held_by_a_pool_comes_back_as_its_breaker_closes(ways: Stack) -> None:
+    path = "/v1/pools/simulated/small-sim/breaker"
+    assert ways.ended(str(ways.submit("asks-plainly", {"text": "hello"})["id"]))["status"] == "succeeded"
+    ways.client.post(path, json={"state": "open"}).raise_for_status()
+    jobs = held(ways, "asks-plainly", {"text": "hello"}, 30)
+    ways.client.post(path, json={"state": "auto"}).raise_for_status()
+    assert {ways.ended(job, 60)["status"] for job in jobs} == {"succeeded"}
+
+
 def test_another_way_is_taken_and_told(ways: Stack, outside: dict[str, Any]) -> None:
     ended = [ways.ended(str(ways.submit("reaches-or-guesses", outside)["id"])) for _ in range(12)]
     assert {(job["status"], job["output"]) for job in ended} == {("succeeded", "guessed")}

@@ -38,6 +38,12 @@ async def urgency(ctx: Context, message: Message) -> Urgency:
     return await ctx.ask("urgency", model="small", prompt=message.text, output=Urgency, policy=policy)
 
 
+@workflow("asks-plainly", version="1")
+async def asks_plainly(ctx: Context, message: Message) -> Urgency:
+    """Asks a model, and has no other way."""
+    return await ctx.ask("urgency", model="small", prompt=message.text, output=Urgency)
+
+
 def by_keyword(prompt: str) -> Urgency:
     """Better than nothing."""
     return Urgency(label="urgent" if "at once" in prompt else "calm")

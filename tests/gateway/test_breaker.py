@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
@@ -11,7 +12,9 @@ from redis.asyncio import Redis
 
 from app.domain.clock import SYSTEM_CLOCK
 from app.domain.errors import MustWait
-from app.gateway.breaker import Breakers, Dependency, Pass
+from app.domain.park import ParkedLine
+from app.gateway.breaker import Breakers
+from app.gateway.dependency import Dependency, Pass, parked_for
 from app.gateway.ending import Ending
 from app.gateway.reach import RedisAway
 from tests.gateway.conftest import open_redis
@@ -46,7 +49,7 @@ async def test_twenty_failures_of_any_worker_open_it_for_all(shared_valkey: Runn
         assert not await fail(one, 10)
         assert not await fail(two, 9)
         assert await fail(one, 1)
-        assert await two.state(CRM) == "open"
+        assert (await two.look(CRM)).state == "open"
         with pytest.raises(MustWait) as caught:
             await two.ask(CRM)
         assert caught.value.reason == "provider_down"
@@ -65,7 +68,7 @@ async def test_other_projects_modes_and_names_know_nothing_of_it(redis: Redis, p
     assert await fail(breakers, 20)
     for other in OTHERS:
         assert not (await breakers.ask(other)).probe
-        assert await breakers.state(other) == "closed"
+        assert (await breakers.look(other)).state == "closed"
 
 
 async def test_of_many_who_ask_one_is_the_probe(redis: Redis, prefix: str) -> None:
@@ -83,7 +86,7 @@ async def test_a_probe_that_succeeds_lets_a_part_of_them_back(redis: Redis, pref
     breakers = Breakers(redis, prefix=prefix)
     await fail(breakers, 20)
     assert not await breakers.tell(CRM, await probe(breakers), Ending.OK)
-    assert await breakers.state(CRM) == "half_open"
+    assert (await breakers.look(CRM)).state == "half_open"
     passes = await asyncio.gather(*(breakers.ask(CRM) for _ in range(200)), return_exceptions=True)
     # A quarter of them is expected: 50, with a spread of 6.
     assert 15 < sum(isinstance(one, Pass) for one in passes) < 95
@@ -106,7 +109,50 @@ async def test_by_hand(redis: Redis, prefix: str) -> None:
     await breakers.force(CRM, "closed")
     assert not await fail(breakers, 50)
     await breakers.force(CRM, "auto")
-    assert (await breakers.state(CRM), await breakers.ask(CRM) is not None) == ("closed", True)
+    assert ((await breakers.look(CRM)).state, await breakers.ask(CRM) is not None) == ("closed", True)
+
+
+async def test_those_of_a_project_and_mode_are_shown(redis: Redis, prefix: str) -> None:
+    breakers, began = Breakers(redis, prefix=prefix), SYSTEM_CLOCK.now()
+    assert await breakers.all(ONE, False) == []
+    other = Dependency(ONE, False, "bank: a/b")
+    await breakers.tell(other, await breakers.ask(other), Ending.OK)
+    await fail(breakers, 20)
+    bank, crm = await breakers.all(ONE, False)
+    assert (bank.name, bank.state, bank.since, bank.next_probe_at, bank.forced) == (
+        "bank: a/b", "closed", None, None, False,
+    )  # fmt: skip
+    assert (crm.name, crm.state, crm.forced) == ("crm", "open", False)
+    assert crm.since is not None and crm.next_probe_at is not None
+    assert began - timedelta(seconds=1) < crm.since < crm.next_probe_at
+    await breakers.force(CRM, "closed")
+    forced = await breakers.look(CRM)
+    assert (forced.state, forced.next_probe_at, forced.forced) == ("closed", None, True)
+    assert forced.since is not None and forced.since > crm.since
+    assert await breakers.all(TWO, False) == await breakers.all(ONE, True) == []
+
+
+async def coming(breakers: Breakers, parked: int) -> int:
+    """How many of so many that are parked for it may come."""
+    room = await breakers.room(CRM.park, [ParkedLine("standard", ONE, parked, 0)])
+    assert len(set(room.free.values())) == 1
+    return room.free["standard"]
+
+
+async def test_who_is_parked_comes_for_the_probe_and_as_it_closes(redis: Redis, prefix: str) -> None:
+    breakers = Breakers(redis, prefix=prefix)
+    assert parked_for(CRM.park) == CRM
+    await breakers.force(CRM, "open")
+    assert await coming(breakers, 1000) == 0
+    await breakers.force(CRM, "auto")
+    assert await coming(breakers, 1000) == 1
+    await breakers.tell(CRM, await probe(breakers), Ending.FAILED)
+    # By now the next probe may be near again.
+    assert await coming(breakers, 1000) in (0, 1)
+    await breakers.tell(CRM, await probe(breakers), Ending.OK)
+    assert await coming(breakers, 1000) == 250
+    await breakers.force(CRM, "closed")
+    assert await coming(breakers, 1000) == 1000
 
 
 async def test_without_redis_each_process_goes_on_from_what_it_heard(own_valkey: RunningServer, prefix: str) -> None:
@@ -119,8 +165,10 @@ async def test_without_redis_each_process_goes_on_from_what_it_heard(own_valkey:
         with pytest.raises(MustWait):
             await breakers.ask(CRM)
         assert not await breakers.tell(CRM, given, Ending.OK)
+        assert await coming(breakers, 1000) == 1000
         assert not await fail(breakers, 19)
         assert await fail(breakers, 1)
+        assert await coming(breakers, 1000) in (0, 1)
         with pytest.raises(RedisAway):
             await breakers.force(CRM, "closed")
         await breakers.close()

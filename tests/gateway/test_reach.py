@@ -11,8 +11,9 @@ from structlog.testing import capture_logs
 
 from app.domain.clock import SYSTEM_CLOCK
 from app.domain.errors import SystemFault
-from app.gateway.breaker import Breakers, Dependency, Pass
+from app.gateway.breaker import Breakers
 from app.gateway.cache import ExactCache, Keeping, Key
+from app.gateway.dependency import Dependency, Pass
 from app.gateway.ending import Ending
 from app.gateway.reach import Reach, RedisAway
 from app.gateway.scripts import Call, run_all, script

@@ -23,5 +23,6 @@ local figures = {
   credit_s = 10, -- of the pool, kept for a tenant that comes back
   growing = 4, -- what still grows will be so much faster soon, as far as who waits is concerned
   known_calls = 16, -- how long calls take is known once so many have ended
+  probe_near_s = 1, -- who is to look whether a provider is back is woken so long before
   starved_s = 30, -- a bulk call that waited so long gets every tenth permit
 }

@@ -39,7 +39,9 @@ end
 -- How many calls go within `within_s` from now, as things are: it is asked again soon. None where the next one has to
 -- wait for longer. The state is of no further use: it was asked for a permit.
 function forecast.room(s, now, in_flight, within_s)
-  if breaker.state(s.breaker, now) == "open" then return 1 end -- somebody has to look
+  local probe_in = breaker.probe_in(s.breaker, now)
+  if probe_in then return probe_in <= figures.probe_near_s and 1 or 0 end -- somebody has to look
+  if breaker.state(s.breaker, now) == "open" then return 0 end
   local per_s = math.min(by_limits(s), by_cap(s, now, admission.cap(s)))
   local call = { lane = 0, input = s.dims[INPUT].unit, output = s.dims[OUTPUT].unit }
   local wait_s = admission.ask(s, now, call, in_flight)
