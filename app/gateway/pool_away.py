@@ -1,4 +1,7 @@
-"""A pool while Redis is away: a worker keeps to its part of what was last known of it, and never looks for more."""
+"""A pool while Redis is away: a worker keeps to its part of what was last known of it.
+
+It never looks for more than a limit that was met or announced. One of which nothing was known is still looked for.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,8 @@ _UNKNOWN_WORKERS = 4
 # What a worker leaves of a limit that it shares by guess (`figures.lua` has the same for what was learned).
 _SHARE = 0.85
 _CUT = 0.8
+# A pool whose limit nobody had met goes on to grow: twice as fast after so long, as in `figures.lua`.
+_RAMP_S = 1.5
 
 
 @dataclass(slots=True)
@@ -47,6 +52,9 @@ class LocalPool:
         self._unnamed_wait_s = unnamed_wait_s
         self._stopped = bool(known.get("stopped"))
         self._cap = min(int(known["cap"]), pool.max_in_flight)
+        # Calls at once that it may grow to; 0: a limit was met, or is announced.
+        self._most = int(known.get("most", 0))
+        self._grows_at_s = now_s + _RAMP_S
         # An empty list is `{}` where Lua wrote it.
         dimensions = known["dimensions"] or ()
         self._buckets = [_Bucket(one["name"], one["rate"], one["depth"], 0.0, now_s) for one in dimensions]
@@ -64,29 +72,46 @@ class LocalPool:
         call has ended.
         """
         now_s = self._clock.monotonic()
-        if self._stopped or held >= self._cap:
+        if self._stopped:
             return None
-        wait_s = max(
-            [self._rest_until_s - now_s, *(one.wait_s(_cost(one.name, wanted), now_s) for one in self._buckets)]
-        )
-        wait_s = wait_s if wait_s > 0 else self._breaker.wait_s(now_s)
+        paced_s = max((one.wait_s(_cost(one.name, wanted), now_s) for one in self._buckets), default=0.0)
+        if held >= self._cap or paced_s > 0:
+            self._grow(now_s)
+        if held >= self._cap:
+            return None
+        wait_s = max(self._rest_until_s - now_s, paced_s) or self._breaker.wait_s(now_s)
         if wait_s > 0:
             return wait_s
         for bucket in self._buckets:
             bucket.level -= _cost(bucket.name, wanted)
         return 0.0
 
+    def _grow(self, now_s: float) -> None:
+        """Somebody is held back by what was a mere start: let twice as much through, if it is time."""
+        if not self._most or now_s < self._grows_at_s:
+            return
+        self._grows_at_s = now_s + _RAMP_S
+        self._cap = max(self._cap, min(2 * self._cap, self._most))
+        for bucket in self._buckets:
+            bucket.rate, bucket.depth = 2 * bucket.rate, 2 * bucket.depth
+
     def learn(self, result: CallResult, probe: bool) -> None:
         """A refusal makes it rest and go slower, once for all calls that were sent before; its breaker counts all."""
         now_s = self._clock.monotonic()
         if result.status == 429:
-            wait_s = self._unnamed_wait_s if result.retry_after_s is None else result.retry_after_s
+            growing = self._most > 0
+            unnamed_s = _RAMP_S if growing else self._unnamed_wait_s
+            wait_s = unnamed_s if result.retry_after_s is None else result.retry_after_s
             self._rest_until_s = max(self._rest_until_s, now_s + wait_s)
-            if now_s - result.took_s > self._cut_s:
-                self._cut_s = now_s
-                for bucket in self._buckets:
-                    bucket.rate, bucket.level = bucket.rate * _CUT, min(bucket.level, 0.0)
+            if growing or now_s - result.took_s > self._cut_s:
+                self._slow_down(now_s, 0.5 if growing else _CUT)
         self._breaker.tell(now_s, probe, result.ending)
+
+    def _slow_down(self, now_s: float, factor: float) -> None:
+        """A limit was met: this is what it let through, about."""
+        self._most, self._cut_s = 0, now_s
+        for bucket in self._buckets:
+            bucket.rate, bucket.level = bucket.rate * factor, min(bucket.level, 0.0)
 
 
 def _guess(pool: Pool) -> Mapping[str, Any]:

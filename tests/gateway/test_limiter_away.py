@@ -147,6 +147,26 @@ async def test_apart_it_keeps_to_its_part_of_an_announced_rate(
     own_valkey.start()
 
 
+async def test_apart_a_start_goes_on_until_a_limit_is_met(new_limiter: NewLimiter, own_valkey: RunningServer) -> None:
+    """Two calls a second is where every pool starts, not what it may have for as long as Redis is away."""
+    limiter, pool = new_limiter(own_valkey), Pool("main/mini", 100)
+    limiter.settle(await asking(limiter, pool), GOOD)
+    own_valkey.kill()
+    started = time.monotonic()
+    for _ in range(40):
+        limiter.settle(await asking(limiter, pool, max_wait_s=20), GOOD)
+    # 24 s at 1.7 a second.
+    assert limiter.away
+    assert time.monotonic() - started < 15
+    met = await asking(limiter, pool, max_wait_s=20)
+    limiter.settle(met, CallResult(429, 0.01))
+    refused = time.monotonic()
+    for _ in range(5):
+        limiter.settle(await asking(limiter, pool, max_wait_s=20), GOOD)
+    assert time.monotonic() - refused > 1.5
+    own_valkey.start()
+
+
 async def test_results_told_late_are_learned(new_limiter: NewLimiter, own_valkey: RunningServer, prefix: str) -> None:
     limiter = new_limiter(own_valkey)
     permits = await admitted(limiter, 4)
