@@ -53,7 +53,9 @@ def _moment(name: str, text: str, day: timedelta) -> datetime:
     try:
         found = date.fromisoformat(text)
         return datetime(found.year, found.month, found.day, tzinfo=UTC) + day
-    except (ValueError, OverflowError):
+    except OverflowError:
+        return _LAST
+    except ValueError:
         pass
     try:
         return _MOMENT.validate_python(text)

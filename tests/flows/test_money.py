@@ -212,6 +212,22 @@ def test_a_call_that_was_given_up_counts_as_what_it_may_have_cost(stack: Stack) 
     until(lambda: money.nanos(client.get("/v1/limits").json()["budgets"][0]["spent_usd"]) == cost, 10)
 
 
+def test_a_counter_that_says_otherwise_is_told_of_and_corrected(stack: Stack) -> None:
+    """A difference is planted in Redis; counters are compared with the ledger each hour, here each second."""
+    client = Client(stack, day_usd="1")
+    client.post("spend", input={"text": "hello there"}, wait=30)
+
+    def left() -> int:
+        return money.nanos(client.get("/v1/limits").json()["budgets"][0]["spent_usd"])
+
+    until(lambda: left() == client.spent() > 0, 20)
+    asyncio.run(_plant(stack.servers.redis_url, client.id.hex, 5_000_000))
+    told = "select detail from alerts where kind = 'budget_drift' and detail like '%' || $1 || '%'"
+    until(lambda: stack.sql(told, client.id.hex), 30)
+    assert "0.005000000 dollars too much" in stack.sql(told, client.id.hex)[0]["detail"]
+    until(lambda: left() == client.spent(), 20)
+
+
 def test_redis_flushed_in_mid_run(stack: Stack) -> None:
     """The budget is read from the ledger again: what was spent before still counts."""
     price = money.nanos(Client(stack).post("spend", input={"text": "hi"}, wait=30).json()["usage"]["cost_usd"])
@@ -323,6 +339,16 @@ async def _open(url: str, key: str) -> int:
     try:
         names = [name async for name in redis.scan_iter(f"laneway:{{budget}}:day:*:key:{key}")]
         return sum([int((await redis.hget(name, "open")) or 0) for name in names])  # type: ignore[misc]
+    finally:
+        await redis.aclose()
+
+
+async def _plant(url: str, key: str, nanos: int) -> None:
+    """Have the day's counter of a key say more than there is."""
+    redis: Redis = Redis.from_url(url)
+    try:
+        async for name in redis.scan_iter(f"laneway:{{budget}}:day:*:key:{key}"):
+            await redis.hincrby(name, "spent", nanos)  # type: ignore[misc]
     finally:
         await redis.aclose()
 
