@@ -139,14 +139,15 @@ class Problem(LanewayError):
 class MustWait(LanewayError):
     """Nothing failed, but the wait is too long to hold a slot: park until `until` (aware UTC), charge nothing.
 
-    `pool`: the one whose turn it is for, which may come before then.
+    `pool`: the one whose turn it is for, which may come before then; `breaker`: the named one that is open.
     """
 
-    def __init__(self, reason: str, until: datetime, pool: str | None = None) -> None:
+    def __init__(self, reason: str, until: datetime, pool: str | None = None, breaker: str | None = None) -> None:
         super().__init__(f"wait: {reason}")
         self.reason = reason
         self.until = until
         self.pool = pool
+        self.breaker = breaker
 
 
 class Fault(LanewayError):

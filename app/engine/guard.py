@@ -36,7 +36,7 @@ async def guarded(run: Run, work: Work[Any], act: Callable[[], Awaitable[R]]) ->
             raise
         is_open = await run.breakers.tell(dependency, given, ending)
         if is_open and (ending is Ending.REFUSED or (ending is Ending.FAILED and policy.tries > 1)):
-            raise MustWait(Reason.PROVIDER_DOWN, run.clock.now(), dependency.park) from fault
+            raise MustWait(Reason.PROVIDER_DOWN, run.clock.now(), dependency.park, breaker=policy.breaker) from fault
         raise
     slow = _slow(work, run.clock.monotonic() - began_s, run.breakers.slow_share)
     await run.breakers.tell(dependency, given, Ending.FAILED if slow else Ending.OK)

@@ -122,11 +122,14 @@ class Tries:
         """A breaker is open: the value by another way, or none where the step is not critical. Raises Suspension."""
         if (found := await self._another_way(work, course)) is not None:
             return found[0]
+        named = f"the breaker {wait.breaker!r} is open"
+        what = named if wait.breaker else f"pool {wait.pool!r} does not answer" if wait.pool else "nobody answers"
+        fault = TransientError(f"step {work.name!r} was not tried: {what}", code="provider_unavailable")
+        failure = failure_from(fault, work.name)
         if work.policy.critical:
             until = max(wait.until, self._after(DOWN_WAIT_S))
-            self._suspensions.throw(Suspension(Reason.PROVIDER_DOWN, until, pool=wait.pool))
-        fault = TransientError(f"step {work.name!r} was not tried: its breaker is open", code="provider_unavailable")
-        return await self._leave_out(work, course, failure_from(fault, work.name))
+            self._suspensions.throw(Suspension(Reason.PROVIDER_DOWN, until, failure=failure, pool=wait.pool))
+        return await self._leave_out(work, course, failure)
 
     async def _failed_for_good(self, work: Work[T], course: _Course, fault: Fault, failure: Failure) -> T:
         """The value by another way, or none where the step is not critical. Raises the failure."""

@@ -164,4 +164,5 @@ class Breakers:
         return found
 
     def _must_wait(self, dependency: Dependency, wait_s: float) -> MustWait:
-        return MustWait(Reason.PROVIDER_DOWN, self._clock.now() + timedelta(seconds=wait_s), dependency.park)
+        until = self._clock.now() + timedelta(seconds=wait_s)
+        return MustWait(Reason.PROVIDER_DOWN, until, dependency.park, breaker=dependency.name)

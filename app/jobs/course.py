@@ -21,7 +21,7 @@ _NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 class Claim:
     """One claim of the job, which had been due since `due_at`; `ended_at` is None while it runs.
 
-    One that ended in a park says in `reason` what the job waited for then.
+    One that ended in a park says in `reason` what the job waited for then; `step` and `detail` are those of its error.
     """
 
     n: int
@@ -32,6 +32,8 @@ class Claim:
     reason: str | None = None
     error: str | None = None
     cost_nanos: int = 0
+    step: str | None = None
+    detail: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,8 @@ class OwnSpan:
     error: str | None = None
     n: int | None = None
     cost_nanos: int = 0
+    step: str | None = None
+    detail: str | None = None
 
 
 def own_spans(course: Course) -> list[OwnSpan]:
@@ -140,8 +144,11 @@ def _gap(
     parent = attempt_span_id(course.job_id, before.n) if before and within else course.trace.span_id
 
     def wait(name: str, start: datetime, end: datetime | None) -> OwnSpan:
-        id = wait_span_id(course.job_id, count, name)
-        return OwnSpan("wait", name, id, parent, OVER if end else course.status, start, end, count)
+        id, whose = wait_span_id(course.job_id, count, name), before if name == reason else None
+        return OwnSpan(
+            "wait", name, id, parent, OVER if end else course.status, start, end, count,
+            step=whose.step if whose else None, detail=whose.detail if whose else None,
+        )  # fmt: skip
 
     if due_at >= _NEVER:
         yield wait(Reason.ORDERING, since, until)

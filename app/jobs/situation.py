@@ -12,7 +12,7 @@ from app.domain.job import Job, Reason, Status
 from app.store.places import MOST, Ahead
 
 _WAITS = {
-    Reason.RATE_LIMIT: "the provider's rate limit is used up",
+    Reason.RATE_LIMIT: "the provider's rate limit is used up, or an operator holds its pool",
     Reason.PROVIDER_DOWN: "what it has to call does not answer",
     Reason.PROVIDER_AUTH: "the provider refuses our key",
     Reason.BUDGET: "a budget is used up",
@@ -107,6 +107,8 @@ class Situation:
         if reason is Reason.CHILDREN and self.children is not None:
             started, open_ = self.children
             return f"{started - open_} of {started} children have ended"
+        if reason is Reason.PROVIDER_DOWN and job.error is not None and job.error.step:
+            return f"{job.error.detail} ({reason}), looks again in {left}"
         if job.status is Status.WAITING and reason is not None:
             return f"{_WAITS[reason]} ({reason}){_after(job.error)}, looks again in {left}"
         return f"starts at {_moment(job.due_at)}, in {left}"

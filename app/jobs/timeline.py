@@ -38,7 +38,7 @@ def course_of(found: TraceRows) -> Course:
     claims = [
         Claim(
             row["n"], row["status"], row["due_at"] or row["started_at"], row["started_at"], row["ended_at"],
-            row["reason"], row["error_code"], row["cost_nanos"],
+            row["reason"], row["error_code"], row["cost_nanos"], row["error_step"], row["error_detail"],
         )
         for row in found.claims
     ]  # fmt: skip
@@ -78,7 +78,7 @@ def _span(
 
 
 def _own(found: TraceRows, span: OwnSpan) -> dict[str, Any]:
-    more: dict[str, Any] = {"error": span.error}
+    more: dict[str, Any] = {"error": span.error, "step": span.step, "error_detail": span.detail}
     if span.kind == "attempt":
         more |= {"n": span.n, "cost_usd": money.show(span.cost_nanos)}
     if span.kind == "job":

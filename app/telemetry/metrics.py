@@ -153,7 +153,8 @@ class Metrics:
             self.ended.add(job.workflow, job.lane, status)
         elif reason is not None:
             self.parked.add(job.workflow, job.lane, reason)
-        if error is not None:
+        # What waits for its provider says so in its error, and has not failed.
+        if error is not None and reason != Reason.PROVIDER_DOWN:
             self._failed(job.workflow, job.lane, error.error_class, error.code, status)
 
     def ended_apart(self, workflow: str, lane: str, status: Status, error_class: str | None, code: str | None) -> None:

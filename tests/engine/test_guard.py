@@ -65,7 +65,9 @@ async def test_who_is_held_leaves_no_record_and_uses_no_try(breakers: Breakers) 
     await opened(breakers)
     outcome, journal = await once(Flaky(), policy=Policy(breaker="crm"), breakers=breakers)
     assert isinstance(outcome, Parked)
-    assert (outcome.reason, outcome.charged, outcome.failure) == (Reason.PROVIDER_DOWN, False, None)
+    assert (outcome.reason, outcome.charged) == (Reason.PROVIDER_DOWN, False)
+    assert outcome.failure is not None, "what it waits for"
+    assert (outcome.failure.step, outcome.failure.detail.split(": ")[1]) == ("only", "the breaker 'crm' is open")
     assert journal.records == []
 
 

@@ -95,8 +95,20 @@ def test_a_breaker_is_forced_by_hand(ways: Stack, outside: dict[str, Any]) -> No
         job_id = str(ways.submit("reaches", outside)["id"])
         until(lambda: ways.job(job_id)["reason"] == "provider_down", 60)
         assert lines_of(outside["journal"]) == 0
+        why = f"step 'reach' was not tried: the breaker {name!r} is open"
+        queue = ways.client.get(f"/v1/jobs/{job_id}", params={"include": "queue"}).json()["queue"]
+        assert queue["explanation"].startswith(f"waiting: {why} (provider_down), looks again in")
+        *_, wait = _waits(ways, job_id)
+        assert (wait["attributes"]["step"], wait["attributes"]["error_detail"]) == ("reach", why)
+        assert wait["ended_at"] is None
         by_hand(ways, name, "auto")
         assert ways.ended(job_id, 60)["output"] == "Ada"
+
+
+def _waits(ways: Stack, job_id: str) -> list[dict[str, Any]]:
+    """What its timeline says of the times when its breaker was open."""
+    spans = ways.client.get(f"/v1/jobs/{job_id}/trace").json()["spans"]
+    return [span for span in spans if (span["kind"], span["name"]) == ("wait", "provider_down")]
 
 
 def held(stack: Stack, workflow: str, given: dict[str, Any], count: int) -> list[str]:
