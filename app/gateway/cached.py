@@ -20,6 +20,8 @@ from app.telemetry.traces import Tracing, child
 # Who waits for another's answer waits as long as that may take, and a little longer.
 _LONGEST_S = 120.0
 _MARGIN_S = 5.0
+# Why nobody can be asked now.
+_OUT = (Reason.PROVIDER_DOWN, Reason.PROVIDER_AUTH)
 
 
 class Asked(ModelGateway, Protocol):
@@ -34,7 +36,7 @@ class Cached:
     """Answers what is known; asks the gateway for the rest, once for all who ask the same at once.
 
     An answer that does not fit its question is given to those who wait for it, and is not kept. While the provider's
-    breaker is open, an answer past its time is better than none, and says so.
+    breaker is open, or it refuses our credential, an answer past its time is better than none, and says so.
     """
 
     def __init__(self, gateway: Asked, cache: ExactCache, clock: Clock, tracing: Tracing) -> None:
@@ -67,7 +69,7 @@ class Cached:
             try:
                 return await self._asked(request, caching, place, record, on_text)
             except MustWait as wait:
-                stale = await self._stale(key, caching) if wait.reason == Reason.PROVIDER_DOWN else None
+                stale = await self._stale(key, caching) if wait.reason in _OUT else None
                 if stale is None:
                     raise
                 return self._known(request, stale, record, on_text)

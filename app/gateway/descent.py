@@ -31,9 +31,9 @@ class Descent:
         """What the caller is told: what helps soonest at no loss.
 
         The shortest wait for a limit, which charges no try; then what another try may mend; then the wait for a
-        budget; then what only people can mend.
+        budget, or for a credential that is refused; then what only people can mend.
         """
-        limits = [wait for wait in self._waits if wait.reason != Reason.BUDGET]
+        limits = [wait for wait in self._waits if wait.reason not in (Reason.BUDGET, Reason.PROVIDER_AUTH)]
         if limits:
             return min(limits, key=lambda wait: wait.until)
         transient = [fault for fault in self._failures if isinstance(fault, TransientError)]

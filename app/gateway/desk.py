@@ -124,6 +124,7 @@ def limits_of(pool: Pool) -> bytes:
         "requests_per_minute": pool.requests_per_minute,
         "tokens_per_minute": pool.tokens_per_minute,
         "max_in_flight": pool.at_once,
+        "credential": pool.credential,
     }
     return orjson.dumps({name: value for name, value in found.items() if value is not None})
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from app.clients.base import ModelClient, WireAnswer, WireError, WireRequest
 from app.domain import canonical, ids
 from app.domain.call import Call
 from app.domain.clock import Clock
-from app.domain.errors import Fault, InputError, MustWait, RateLimited, SystemFault, TransientError
+from app.domain.errors import Fault, InputError, MustWait, ProviderAuth, RateLimited, SystemFault, TransientError
 from app.domain.job import Reason
 from app.gateway.account import CANCELED, REFUSED, Account
 from app.gateway.booking import Ended, Sent, call_record, call_span, input_tokens, request_bytes, wait_span
@@ -34,6 +35,8 @@ DEFAULT_TIMEOUT_S = 120.0
 LEASE_MARGIN_S = 5.0
 # A provider may name a time, but not any.
 _LONGEST_REST_S = 3600.0
+# Whose credential is refused looks again after so long, should its pool not wake it before.
+_REFUSED_S = 120.0
 # The rest of a refused call that was told no time, doubled at each refusal: the pool's own pace decides above that.
 _FIRST_REST_S, _LONGER = 0.1, 1.5
 
@@ -178,6 +181,10 @@ class Gateway:
         if permit.probe and isinstance(result, TransientError) and not asking.begun:
             # It met the outage that it was to look into: that is no try of its caller's.
             raise MustWait(Reason.PROVIDER_DOWN, self._clock.now(), permit.pool.name) from result
+        if permit.trial and isinstance(result, ProviderAuth) and not asking.begun:
+            # So did this one: its credential is refused still.
+            until = self._clock.now() + timedelta(seconds=_REFUSED_S)
+            raise MustWait(Reason.PROVIDER_AUTH, until, permit.pool.name) from result
         if isinstance(result, Fault):
             raise result
         return result

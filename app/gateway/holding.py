@@ -77,6 +77,7 @@ def as_json(result: CallResult) -> bytes:
         "retry_after": result.retry_after_s,
         "label": result.hints.label,
         "slow": result.slow or None,
+        "refused": result.refused or None,
     }
     for dimension, limit, left in result.hints.limits:
         found |= {f"limit_{dimension}": limit, f"left_{dimension}": left}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from app.clients.base import WireAnswer, WireError
-from app.domain.errors import RateLimited
+from app.domain.errors import ProviderAuth, RateLimited
 from app.gateway.pool import NO_CONNECTION, TIMED_OUT, CallResult
 
 _TOO_MANY, _NO_CREDIT, _BROKEN = 429, 402, 502
@@ -20,7 +20,8 @@ def after_answer(answer: WireAnswer, took_s: float, slow_s: float = math.inf) ->
 def after_error(error: WireError, took_s: float) -> CallResult:
     """No whole answer. A quota at its end is no limit; an answer that broke off was one of the provider's failures."""
     used = error.usage.input + error.usage.output if error.usage else None
-    return CallResult(_status(error), took_s, used, error.fault.retry_after_s, error.hints)
+    refused = isinstance(error.fault, ProviderAuth)
+    return CallResult(_status(error), took_s, used, error.fault.retry_after_s, error.hints, refused=refused)
 
 
 def _status(error: WireError) -> int:

@@ -41,8 +41,9 @@ _SPREAD = 0.05
 _RECHECK_S, _RECHECK_TIMES = 60.0, 2.0
 _BREAKER = "breaker"
 _PACED = "paced"
-# `probe = true` in a mark, as cmsgpack writes it: the one thing of a mark that concerns its holder.
-_PROBE = b"\xa5probe\xc3"
+_AUTH = "auth"
+# `probe = true` and `trial = true` in a mark, as cmsgpack writes it: what of a mark concerns its holder.
+_PROBE, _TRIAL = b"\xa5probe\xc3", b"\xa5trial\xc3"
 # Who is turned away by a breaker comes back so many a second after the next probe, so that a crowd does not come to it.
 _BACK_PER_S, _LONGEST_BACK_S = 20.0, 60.0
 # The next probe stands where it stood, as far as two turns can tell.
@@ -79,7 +80,8 @@ class Line:
         """
         asked_s = self._clock.monotonic()
         if rest_s > wanted.max_wait_s:
-            raise MustWait(Reason.RATE_LIMIT, self._in(rest_s))
+            # What is longer than any limit by the minute takes ends when the pool lets calls go again.
+            raise MustWait(Reason.RATE_LIMIT, self._in(rest_s), self.pool.name if rest_s > _RECHECK_S else None)
         if rest_s > 0:
             await self._clock.sleep(rest_s)
         self._refuse_while_blocked(wanted)
@@ -94,7 +96,7 @@ class Line:
             raise
         finally:
             waiter.stop_timer()
-        return Permit(self.pool, waiter.lease, self._clock.monotonic() - asked_s, waiter.probe)
+        return Permit(self.pool, waiter.lease, self._clock.monotonic() - asked_s, waiter.probe, waiter.trial)
 
     def settle(self, permit: Permit, result: CallResult | None) -> None:
         """Give the lease back, with what became of its call; None: nobody knows. Never waits, never fails."""
@@ -106,13 +108,14 @@ class Line:
         """The configuration says something else of the pool now."""
         self.pool = pool
         self._whole = max(1, self._whole)
+        self._reason, self._until_s = "", 0.0
 
     def take(self, lease_id: str, mark: bytes, probe: bool = False) -> bool:
         """A grant for a caller of this process; False when nobody waits for it here."""
         waiter = self._waiters.take(lease_id)
         if waiter is None:
             return False
-        waiter.probe = probe or _PROBE in mark
+        waiter.probe, waiter.trial = probe or _PROBE in mark, _TRIAL in mark
         self._holding.take(waiter.lease, mark, self._clock.monotonic())
         if waiter.future.done():
             self._end(lease_id, None)
@@ -299,14 +302,13 @@ class Line:
         waiter.send_away(self._must_wait(self._until_s - self._clock.monotonic()))
 
     def _patience_s(self, wanted: Wanted) -> float:
-        """How long a caller waits here; nobody holds a slot for a provider that is down."""
-        return 0.0 if self._reason == _BREAKER else wanted.max_wait_s
+        """How long a caller waits here; nobody holds a slot for a provider that is down or refuses our credential."""
+        return 0.0 if self._reason in (_BREAKER, _AUTH) else wanted.max_wait_s
 
     def _must_wait(self, wait_s: float) -> MustWait:
         if self._reason != _BREAKER:
-            return MustWait(
-                Reason.RATE_LIMIT, self._in(_RECHECK_S + _RECHECK_TIMES * max(0.0, wait_s)), self.pool.name
-            )
+            reason = Reason.PROVIDER_AUTH if self._reason == _AUTH else Reason.RATE_LIMIT
+            return MustWait(reason, self._in(_RECHECK_S + _RECHECK_TIMES * max(0.0, wait_s)), self.pool.name)
         self._turned_away += 1
         back_s = max(0.0, wait_s) + min(_LONGEST_BACK_S, self._turned_away / _BACK_PER_S)
         return MustWait(Reason.PROVIDER_DOWN, self._in(back_s), self.pool.name)

@@ -15,7 +15,8 @@ NO_CONNECTION, TIMED_OUT = 0, 598
 class Pool:
     """`name` is `provider/pool` or `provider/model`; `max_in_flight` counts calls over all workers.
 
-    The others are what the configuration announces for a minute, and of calls at once; None: found out.
+    The next three are what the configuration announces for a minute, and of calls at once; None: found out.
+    `credential` changes with what the provider knows us by.
     """
 
     name: str
@@ -23,6 +24,7 @@ class Pool:
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
     at_once: int | None = None
+    credential: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +39,15 @@ class Lease:
 class Permit:
     """A lease that was granted, and the seconds that its caller waited for it.
 
-    `probe`: it is for the one call that shows whether a provider that was down is back.
+    `probe`: it is for the one call that shows whether a provider that was down is back; `trial`: whether a pool that is
+    shut takes calls again.
     """
 
     pool: Pool
     lease: Lease
     waited_s: float
     probe: bool = False
+    trial: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,7 @@ class CallResult:
 
     `status` is HTTP's (429 only where it is a limit), NO_CONNECTION or TIMED_OUT; `took_s` the seconds from sent to
     ended; `used` its input and output tokens as the provider counts them, None where it didn't say; `slow`: it brought
-    an answer so late that it counts as failed for the breaker.
+    an answer so late that it counts as failed for the breaker; `refused`: the credential was.
     """
 
     status: int
@@ -61,6 +65,7 @@ class CallResult:
     retry_after_s: float | None = None
     hints: LimitHints = NO_HINTS
     slow: bool = False
+    refused: bool = False
 
     @property
     def good(self) -> bool:

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
+from app.domain import canonical
 from app.domain.errors import ProcessingError, SystemFault
 from app.gateway.pool import Pool
-from app.settings import LadderTarget, Settings
+from app.settings import LadderTarget, ProviderSettings, Settings
 from app.settings.settings import SIMULATED
 
 _UNLIMITED_PER_MINUTE = 60_000_000
@@ -81,6 +82,7 @@ class Routes:
     def _pool(self, provider: str, model: str) -> Pool:
         default = self._settings.gateway.max_in_flight
         configured = self._settings.providers.get(provider)
+        credential = _mark_of(configured) if configured else None
         for name, pool in configured.pools.items() if configured else ():
             if model in pool.models:
                 return Pool(
@@ -89,11 +91,18 @@ class Routes:
                     pool.requests_per_minute,
                     pool.tokens_per_minute,
                     at_once=pool.max_in_flight,
+                    credential=credential,
                 )
         if provider == SIMULATED:
             # Our own has no limits that would have to be found out.
             return Pool(f"{provider}/{model}", default, _UNLIMITED_PER_MINUTE, at_once=default)
-        return Pool(f"{provider}/{model}", default)
+        return Pool(f"{provider}/{model}", default, credential=credential)
+
+
+def _mark_of(provider: ProviderSettings) -> str:
+    """Changes when the provider's address or key does, and tells nothing of either."""
+    key = provider.api_key.get_secret_value() if provider.api_key else ""
+    return canonical.digest("credential", provider.base_url, key).hex()[:16]
 
 
 def in_turn(ladder: Sequence[LadderTarget], share: float) -> list[LadderTarget]:

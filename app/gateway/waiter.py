@@ -47,14 +47,14 @@ class Wanted:
 class Waiter:
     """One caller. Its future gets None when its lease is granted, or the error that sends it away."""
 
-    __slots__ = ("future", "lease", "probe", "since_s", "timer", "told", "wanted")
+    __slots__ = ("future", "lease", "probe", "since_s", "timer", "told", "trial", "wanted")
 
     def __init__(self, lease_id: str, wanted: Wanted, since_s: float) -> None:
         self.lease = Lease(lease_id, max(1, int(wanted.lease_s * 1000)))
         self.wanted = wanted
         self.since_s = since_s
         self.told = False
-        self.probe = False
+        self.probe = self.trial = False
         self.future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.timer: asyncio.TimerHandle | None = None
 

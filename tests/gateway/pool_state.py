@@ -17,6 +17,12 @@ pool.read, pool.ahead = pool.read - tonumber(ARGV[1]), pool.ahead + tonumber(ARG
 redis.call('SET', KEYS[1], cmsgpack.pack(pool))
 """
 
+_HASTEN = """
+local pool = cmsgpack.unpack(redis.call('GET', KEYS[1]))
+pool.core.shut.next = 0
+redis.call('SET', KEYS[1], cmsgpack.pack(pool))
+"""
+
 
 async def waiting(redis: Redis, prefix: str, name: str = _NAME) -> int:
     """How many stand in the pool's line."""
@@ -32,3 +38,8 @@ async def age_processes(redis: Redis, prefix: str, seconds: float, name: str = _
 async def move_clock(redis: Redis, prefix: str, seconds: float, name: str = _NAME) -> None:
     """As if the server's clock had been set by so many seconds, forward or back."""
     await redis.eval(_MOVE, 1, f"{prefix}{{{name}}}:state", str(seconds))  # type: ignore[misc]
+
+
+async def hasten_trial(redis: Redis, prefix: str, name: str = _NAME) -> None:
+    """The pool is shut, and its next trial is due now."""
+    await redis.eval(_HASTEN, 1, f"{prefix}{{{name}}}:state")  # type: ignore[misc]

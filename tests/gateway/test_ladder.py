@@ -78,7 +78,7 @@ async def test_a_refused_credential_takes_the_next_target(new_gateway: NewGatewa
         assert [(call.provider, call.outcome) for call in calls] == [("main", "failed"), ("backup1", "succeeded")]
         assert calls[0].error_code == "provider_auth"
         with pytest.raises(ProviderAuth):
-            await new_gateway(settings_for(locked.base_url, key="mine")).complete(request(), calls.append)
+            await new_gateway(settings_for(locked.base_url, key="other")).complete(request(), calls.append)
         assert len(locked.calls()) == 2
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
 from app.domain import ids
 from app.domain.errors import ProcessingError, SystemFault
@@ -21,13 +24,22 @@ def _settings(simulator_url: str | None = None) -> Settings:
     ladder = [LadderTarget(provider="main", model="mini-1"), LadderTarget(provider="backup", model="other")]
     return Settings(
         providers={"main": main, "backup": ProviderSettings(dialect="openai", base_url="http://127.0.0.1:8/v1")},
-        models={"small": ModelAlias(ladder=ladder), "large": ModelAlias(ladder=[ladder[0], ladder[1]])},
+        models={
+            "small": ModelAlias(ladder=ladder),
+            "large": ModelAlias(ladder=[ladder[0], ladder[1]]),
+            "one": ModelAlias(ladder=ladder[:1]),
+        },
         simulator_url=simulator_url,
     )
 
 
+def _plain(target: Target) -> Target:
+    """Without the mark of its credential."""
+    return replace(target, pool=replace(target.pool, credential=None))
+
+
 def test_a_ladder_with_its_pools() -> None:
-    assert Routes(_settings()).targets("small", test_mode=False) == (
+    assert tuple(_plain(one) for one in Routes(_settings()).targets("small", test_mode=False)) == (
         Target("main", "mini-1", Pool("main/small", 7, at_once=7)),
         Target("backup", "other", Pool("backup/other", 1000)),
     )
@@ -37,15 +49,27 @@ def test_a_pool_without_a_cap_takes_the_general_one() -> None:
     settings = _settings()
     alias = ModelAlias(ladder=[LadderTarget(provider="main", model="big-1")])
     routes = Routes(settings.model_copy(update={"models": {"big": alias}}))
-    assert routes.targets("big", test_mode=False)[0].pool == Pool("main/big", 1000, 600, 90_000)
+    assert _plain(routes.targets("big", test_mode=False)[0]).pool == Pool("main/big", 1000, 600, 90_000)
+
+
+def test_another_key_or_address_is_another_credential() -> None:
+    def mark(**changes: object) -> str | None:
+        settings = _settings()
+        main = settings.providers["main"].model_copy(update=changes)
+        return (
+            Routes(settings.model_copy(update={"providers": {"main": main}})).targets("one", False)[0].pool.credential
+        )
+
+    marks = [mark(), mark(api_key=SecretStr("a")), mark(api_key=SecretStr("b")), mark(base_url="http://127.0.0.1:7/v1")]
+    assert len(set(marks)) == 4 and mark() == marks[0]
 
 
 def test_an_unknown_alias_is_named_with_the_known_ones() -> None:
     with pytest.raises(ProcessingError, match="'tiny' is not configured") as caught:
         Routes(_settings()).targets("tiny", test_mode=False)
     assert caught.value.code == "workflow_error"
-    assert "large, small" in caught.value.detail
-    assert Routes(_settings()).aliases() == frozenset({"small", "large"})
+    assert "large, one, small" in caught.value.detail
+    assert Routes(_settings()).aliases() == frozenset({"small", "large", "one"})
 
 
 def test_nothing_configured() -> None:

@@ -10,6 +10,7 @@ _PARTS = (
     "figures.lua",
     "chance.lua",
     "dimension.lua",
+    "shut.lua",
     "measurement.lua",
     "probing.lua",
     "announcements.lua",

@@ -14,18 +14,32 @@ function adaptive.new(now)
     ended = 0, flown = 0, flown_at = now,
     samples = {}, samples_at = now, samples_from = -1e9, most = 0, medians = {},
     headers_at = -1e9, lies = 0, lie_at = -1e9, disbelief_until = -1e9, -- announcements
-    share = 1, ok_seq = 0, failed = {}, returned_at = -1e9, stopped = false, stopped_until = false,
+    share = 1, ok_seq = 0, failed = {}, returned_at = -1e9, stopped = false, stopped_until = false, shut = false,
     real_time_at = -1e9, real_time = { input = 0, output = 0 }, floor = { 0, 0 }, passed = 0, -- lanes
   }
   s.opened = { at = now, cums = dimension.cums(s) }
   return s
 end
 
--- Takes what the operator knows: limits = {requests_per_minute?, tokens_per_minute?, max_in_flight?, ceiling?}.
+-- What is known of calls at once is where latency begins to judge from; what is only our own bound is not. Once that is
+-- taken back, the cap is what it was, unless latency has lowered it since.
+local function tell_cap(s, now, most)
+  local before = s.cap_before
+  if most and not before then
+    s.cap_before = { cap = s.cap, at = now }
+  elseif before and not most then
+    if s.cap_cut_at <= before.at then s.cap = math.max(s.cap, before.cap) end
+    s.cap_before = nil
+  end
+  s.cap = most and s.cap_start and s.ceiling or math.min(s.cap, s.ceiling)
+end
+
+-- Takes what the operator knows: limits = {requests_per_minute?, tokens_per_minute?, max_in_flight?, ceiling?,
+-- credential?}.
 function adaptive.configure(s, now, limits)
   s.ceiling = math.max(1, math.min(limits.ceiling or s.ceiling, limits.max_in_flight or math.huge))
-  -- What is known of calls at once is where latency begins to judge from; what is only our own bound is not.
-  s.cap = limits.max_in_flight and s.cap_start and s.ceiling or math.min(s.cap, s.ceiling)
+  tell_cap(s, now, limits.max_in_flight)
+  shut.renew(s, limits.credential)
   announcements.configure(s, now, REQUESTS, limits.requests_per_minute)
   announcements.configure(s, now, TOKENS, limits.tokens_per_minute)
 end
@@ -88,8 +102,9 @@ function ACTS.drain(s)
   s.stopped, s.stopped_until = "draining", false
 end
 
-function ACTS.resume(s)
+function ACTS.resume(s, now)
   s.stopped, s.stopped_until = false, false
+  shut.lift(s, now)
 end
 
 function ACTS.breaker(s, now, value)
@@ -97,6 +112,18 @@ function ACTS.breaker(s, now, value)
 end
 
 ACTS.announce = adaptive.configure
+
+-- A state that has learned nothing of limits; what an operator did, the breaker, and who has had how much stay.
+function adaptive.forget(s, now)
+  local new = adaptive.new(now)
+  for _, name in ipairs({ "stopped", "stopped_until", "credential", "breaker", "floor", "passed", "real_time" }) do
+    new[name] = s[name]
+  end
+  return new
+end
+
+-- An operator says that calls may go, whatever they were told to wait for.
+adaptive.lift = shut.lift
 
 -- act: pause (value: seconds or nil), drain, resume, announce (limits), breaker ("open" | "closed" | "auto").
 function adaptive.steer(s, now, act, value)

@@ -82,10 +82,10 @@ local function spend(s, now, call)
 end
 
 -- The call goes: its mark says what was known when it was sent.
-local function take(s, now, call, in_flight, probe)
+local function take(s, now, call, in_flight, probe, trial)
   s.seq = s.seq + 1
   local mark = { at = now, seq = s.seq, calls = in_flight, cums = dimension.cums(s), input = call.input,
-    output = call.output, probe = probe }
+    output = call.output, probe = probe, trial = trial }
   windows.try(s, now, in_flight)
   spend(s, now, call)
   if call.lane == 0 then s.real_time_at, s.real_time = now, { input = call.input, output = call.output } end
@@ -116,6 +116,9 @@ function admission.ask(s, now, call, in_flight)
   if way == "probe" then return take(s, now, call, in_flight, true) end
   if not way then return wait_s, "breaker" end
   ramp_back(s, now, share)
+  local shut_s, why = shut.ask(s, now)
+  if shut_s then return shut_s, why end
+  if s.shut then return take(s, now, call, in_flight, nil, true) end
   if now < s.rest_until then return s.rest_until - now, "blocked" end
   local reserve = call.lane == 1 and not call.due and now - s.real_time_at < 60
   local cap = admission.cap(s)

@@ -42,6 +42,7 @@ function forecast.room(s, now, in_flight, within_s)
   local probe_in = breaker.probe_in(s.breaker, now)
   if probe_in then return probe_in <= figures.probe_near_s and 1 or 0 end -- somebody has to look
   if breaker.state(s.breaker, now) == "open" then return 0 end
+  if s.shut then return s.shut.next - now <= figures.probe_near_s and 1 or 0 end
   local per_s = math.min(by_limits(s), by_cap(s, now, admission.cap(s)))
   local call = { lane = 0, input = s.dims[INPUT].unit, output = s.dims[OUTPUT].unit }
   local wait_s = admission.ask(s, now, call, in_flight)

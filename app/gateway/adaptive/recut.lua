@@ -27,7 +27,7 @@ local function measured(d, sent, short, long, doubt, current, probing_now, gain)
     estimate, d.from = short, sent - 5
   end
   local new, again = within(d, estimate, current, probing_now, gain)
-  d.proven, d.source = new, "measured"
+  d.proven, d.source, d.spread = new, "measured", math.max(math.abs(short - long), doubt) / long
   return new, again
 end
 
@@ -56,7 +56,7 @@ function recut.cut(s, i, now, result, cum, probing_now, gain, in_flight)
   if not probing_now and doubtful(s, i, new, result.sent, cum) then again = true end
   d.cut_at, d.at, d.level = now, now, -0.3 * d.unit
   d.rate = math.min(math.max(new, 0.02 * d.unit), d.bound or math.huge)
-  local after_s = math.min(result.retry_after or 0, 300)
+  local after_s = shut.told_s(result)
   if after_s > 1 then d.level = math.min(d.level, d.unit - d.rate * (after_s - 0.5)) end
   return again
 end

@@ -77,6 +77,7 @@ function settlement.settle(s, now, mark, result, in_flight)
     give_back_rest(s, now, mark, used_of(mark, result))
   end
   if result.status == 429 and not stale then refusal.react(s, now, mark, result, in_flight) end
+  shut.learn(s, now, mark, result)
   local how = kind(result)
   outcome(s, now, mark, how)
   if (how == "ok" or result.slow) and result.used and not stale then

@@ -15,7 +15,7 @@ _STRICT = "setmetatable(_G, { __newindex = function(_, name) error('global ' .. 
 class Pool:
     """One pool and the calls that it let go."""
 
-    def __init__(self, now: float = 1_700_000_000.0, **limits: float) -> None:
+    def __init__(self, now: float = 1_700_000_000.0, **limits: float | str) -> None:
         self.lua = LuaRuntime(unpack_returned_tuples=True)
         self.lua.execute(_STRICT)
         self.adaptive: Any = self.lua.execute(f"{SOURCE}\nreturn adaptive")
