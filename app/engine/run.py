@@ -58,6 +58,7 @@ class Run:
     `delta` (emitted by the author), `piece` (of a streamed answer) or `reset`, and JSON data. `may_start` is awaited
     before each new try of a step. `charge` says whose money calls are; without it no budget is asked. `doing` shows
     the steps, by name and key, whose try goes on, and since when.
+    `refused_wait_s` is how long a step waits for a provider that refuses our credential.
     `mends`: the job has succeeded without some steps that are not critical; they are tried again, and so is what was
     recorded under arguments that came of them.
     """
@@ -79,6 +80,7 @@ class Run:
     max_cost_nanos: int | None = None
     charge: Charge | None = None
     deadline: datetime | None = None
+    refused_wait_s: float = 900.0
     test_mode: bool = False
     children: Children | None = None
     on_progress: Callable[[int, str | None], None] | None = None

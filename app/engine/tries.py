@@ -65,6 +65,8 @@ class _Course:
     started_at: datetime
     tries: int
     limited: int = 0
+    # Since when it waits for a credential that is refused.
+    refused_at: datetime | None = None
     via: Via | None = None
     cached: bool = False
     calls: list[Call] = field(default_factory=list)
@@ -96,7 +98,9 @@ class Tries:
         trace = step_trace(run.job_id, run.attempt, run.trace, work.identity, begun)
         if record is None:
             return _Course(trace, run.clock.now(), 0)
-        return _Course(trace, record.started_at, record.tries)
+        refused = record.error is not None and record.error.code == ProviderAuth.default_code
+        refused_at = record.ended_at if refused else None
+        return _Course(trace, record.started_at, record.tries, refused_at=refused_at)
 
     async def _try_on(self, work: Work[T], course: _Course) -> T:
         while True:
@@ -105,6 +109,8 @@ class Tries:
             except MustWait as wait:
                 if wait.reason == Reason.PROVIDER_DOWN:
                     return await self._closed_to(work, course, wait)
+                if wait.reason == Reason.PROVIDER_AUTH:
+                    return await self._refused(work, course, wait)
                 until = max(wait.until, self._after(SHORTEST_WAIT_S))
                 await self._hold(until, Reason(wait.reason), pool=wait.pool)
             except RateLimited as fault:
@@ -130,6 +136,25 @@ class Tries:
             until = max(wait.until, self._after(DOWN_WAIT_S))
             self._suspensions.throw(Suspension(Reason.PROVIDER_DOWN, until, failure=failure, pool=wait.pool))
         return await self._leave_out(work, course, failure)
+
+    async def _refused(self, work: Work[T], course: _Course, wait: MustWait) -> T:
+        """A provider refuses our credential: as where it is down, but not for ever. Raises Suspension; its failure."""
+        fault = ProviderAuth(f"step {work.name!r} was not tried: the credential of pool {wait.pool!r} is refused")
+        failure, now = failure_from(fault, work.name), self._run.clock.now()
+        if (found := await self._another_way(work, course)) is not None:
+            return found[0]
+        if not work.policy.critical:
+            return await self._leave_out(work, course, failure)
+        if course.refused_at is None:
+            course.refused_at = now
+            # The record tells later runs since when it waits.
+            await self._write(work, course, StepStatus.RETRYING, None, failure)
+        last = course.refused_at + timedelta(seconds=self._run.refused_wait_s)
+        if now >= last:
+            await self._end(work, course, StepStatus.FAILED, None, failure)
+            raise revived(failure) from fault
+        until = min(last, max(wait.until, self._after(DOWN_WAIT_S)))
+        self._suspensions.throw(Suspension(Reason.PROVIDER_AUTH, until, failure=failure, pool=wait.pool))
 
     async def _failed_for_good(self, work: Work[T], course: _Course, fault: Fault, failure: Failure) -> T:
         """The value by another way, or none where the step is not critical. Raises the failure."""

@@ -76,6 +76,7 @@ class RunParts:
     tracing: Tracing
     export: Export
     metrics: Metrics
+    refused_wait_s: float
 
 
 class Run:
@@ -201,6 +202,7 @@ class Run:
             max_cost_nanos=job.max_cost_nanos,
             charge=_charge(job, account, base),
             deadline=job.finish_by,
+            refused_wait_s=parts.refused_wait_s,
             test_mode=job.test_mode,
             children=SqlChildren(parts.children, parts.catalogue, job, parts.ring, parts.clock),
             on_progress=parts.progress.of(job),

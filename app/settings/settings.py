@@ -101,6 +101,8 @@ class GatewaySettings(Group):
     rate_limit_wait_s: Annotated[float, Field(gt=0, le=3600)] = 60.0
     # A wait for the provider longer than this parks the job and frees its slot.
     max_slot_wait_s: Annotated[float, Field(ge=0, le=60)] = 10.0
+    # A job whose provider refuses our credential waits for so long that somebody mends it, then it fails.
+    refused_wait_s: Annotated[float, Field(ge=0, le=604_800)] = 900.0
     # Decoded bytes of an answer; beyond it the call fails. The longest answers of today (128k tokens) have about 1 MB.
     max_answer_bytes: Annotated[int, Field(ge=1024)] = 4 << 20
     # How often the counters of budgets are compared with the ledger.

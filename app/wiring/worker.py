@@ -119,4 +119,5 @@ def _parts(runtime: Runtime, door: Door) -> RunParts:
         tracing=runtime.tracing,
         export=runtime.export,
         metrics=metrics,
+        refused_wait_s=runtime.settings.gateway.refused_wait_s,
     )
