@@ -15,6 +15,7 @@ from app import __version__
 from app.domain import hangup
 from app.engine.catalogue import Catalogue
 from app.routers import (
+    breakers,
     cache,
     dead_letters,
     errors,
@@ -71,8 +72,8 @@ def create_app(settings: Settings, catalogue: Catalogue) -> FastAPI:
     errors.install(app)
     # Routes are tried in this order: the most called first.
     rooms = (
-        jobs, events, feed, workflows, dead_letters, operations, cache, usage, limits, keys, projects, pools, status,
-        health,
+        jobs, events, feed, workflows, dead_letters, operations, cache, usage, limits, keys, projects, pools, breakers,
+        status, health,
     )  # fmt: skip
     for room in rooms:
         app.include_router(room.router)

@@ -94,6 +94,11 @@ class Breakers:
         """What is known of one; one that was never asked is closed. Raises RedisAway, SystemFault."""
         return read_look(dependency.name, await self._run(dependency, "view"), self._clock.now())
 
+    async def knows(self, dependency: Dependency) -> bool:
+        """Whether any step has told of it, or any hand forced it, in the last thirty days. Raises RedisAway."""
+        key, name = self._prefix + dependency.names_key, dependency.name
+        return await self._reach.ask(lambda redis: redis.zscore(key, name)) is not None
+
     async def all(self, project_id: UUID, test_mode: bool) -> list[BreakerLook]:
         """Those of the last thirty days, by name. Raises RedisAway, SystemFault."""
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.routers import limit_shapes, many_samples, money_shapes, pool_shapes, samples
+from app.routers import breaker_shapes, limit_shapes, many_samples, money_shapes, pool_shapes, samples
 
 _KEYED = ("missing_key", "invalid_key", "scope_missing")
 _ALWAYS = ("internal", "reduced_capacity")
@@ -89,6 +89,7 @@ TAGS = {
     "operations": "Acts upon many jobs, and who did them.",
     "cache": "Answers and outputs that are known.",
     "pools": "Providers' limits: what was learned of them, and levers.",
+    "breakers": "Parts outside that steps name: which of them are down, and the lever.",
     "money": "What was used, and what it cost.",
     "keys": "Who may call, for which project, and what they may spend.",
     "health": "Whether the service works.",
@@ -214,6 +215,13 @@ OPERATIONS: dict[str, Operation] = {
     ),
     "pools.breaker": Operation(
         {200: Told("The pool", "PoolState", {**pool_shapes.POOL, "state": "open"})},
+        ("invalid_header", "not_found", "idempotency_key_reused"),
+        ("PoolBreaker", {"state": "open"}),
+        ("Idempotency-Key",),
+    ),
+    "breakers.list": Operation({200: Told("Breakers", "BreakerList", {"data": [breaker_shapes.BREAKER]})}),
+    "breakers.force": Operation(
+        {200: Told("The breaker", "BreakerState", {**breaker_shapes.BREAKER, "forced": True, "next_probe_at": None})},
         ("invalid_header", "not_found", "idempotency_key_reused"),
         ("PoolBreaker", {"state": "open"}),
         ("Idempotency-Key",),

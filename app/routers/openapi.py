@@ -13,6 +13,7 @@ from app.domain.errors import CATALOGUE
 from app.domain.event import WEBHOOK_EVENTS
 from app.engine.catalogue import Catalogue
 from app.routers import (
+    breaker_shapes,
     docs,
     event_shapes,
     job_shapes,
@@ -38,6 +39,7 @@ _BODIES = {
 }
 _SUBJECTS = (
     shapes, job_shapes, workflow_shapes, event_shapes, service_shapes, many_shapes, money_shapes, pool_shapes,
+    breaker_shapes,
 )  # fmt: skip
 _METHODS = ("get", "post", "put", "patch", "delete")
 _SECURITY = {

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from app.routers.breaker_shapes import BREAKER
+
 _SELF = "/v1/jobs/job_01k7zq0m8se9r8f2t4d6h8jkmn"
 _TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 _START, _END = "2026-01-31T12:00:00.104000Z", "2026-01-31T12:00:00.911000Z"
@@ -176,6 +178,7 @@ STATUS: dict[str, Any] = {
         }
     ],
     "pools": [{"id": "openai/mini", "state": "closed", "in_flight": 31}],
+    "breakers": [BREAKER],
     "provider_simulated": False,
 }
 METRICS = """# HELP laneway_lane_due_jobs The backlog: unfinished jobs that may start now.

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime
 
+from app.routers.breaker_shapes import BreakerState
 from app.routers.pool_shapes import PoolBrief
 from app.routers.shapes import Answer
 
@@ -61,6 +62,7 @@ class ServiceState(Answer):
     workers: list[WorkerState]
     alerts: list[AlertState]
     pools: list[PoolBrief]
+    breakers: list[BreakerState]
     provider_simulated: bool
 
 

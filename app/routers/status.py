@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
@@ -11,26 +11,31 @@ from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from app.domain.alert import Alert
 from app.jobs.view import time_view
 from app.ops.overview import LaneLook
+from app.routers.breakers import breaker_view
 from app.routers.deps import RuntimeDep, needs, runtime_of
 from app.routers.reply import json_answer
+from app.store.keys import ApiKey
 from app.store.reports import ProcessRow
 
 _operator = needs("ops:read")
 _UNKEPT = {"Cache-Control": "no-store"}
 
 
-async def _watcher(request: Request) -> None:
-    """Whoever may watch: a key with `ops:read`, or anybody where the settings say so."""
-    if not runtime_of(request).settings.metrics_open:
-        await _operator(request)
+async def _watcher(request: Request) -> ApiKey | None:
+    """Whoever may watch: a key with `ops:read`, or anybody (None) where the settings say so."""
+    return None if runtime_of(request).settings.metrics_open else await _operator(request)
 
 
+WatcherDep = Annotated[ApiKey | None, Depends(_watcher)]
 router = APIRouter(tags=["health"], dependencies=[Depends(_watcher)])
 
 
 @router.get("/v1/status", operation_id="ops.status", summary="What the service is doing")
-async def status(runtime: RuntimeDep) -> Response:
-    """Each lane's work, slots and pace, workers, parts; says so when the provider is simulated."""
+async def status(runtime: RuntimeDep, key: WatcherDep) -> Response:
+    """Each lane's work, slots and pace, workers, parts; of breakers that steps name those of the key's project; says so
+    when the provider is simulated.
+    """
+    breakers = await runtime.named_breakers.brief(key.project_id, key.mode == "test") if key else []
     look = await runtime.overview.look()
     found = {
         "parts": await runtime.parts.reachable(),
@@ -41,6 +46,7 @@ async def status(runtime: RuntimeDep) -> Response:
         "pools": [
             {"id": pool.name, "state": pool.state, "in_flight": pool.in_flight} for pool in await runtime.pools.brief()
         ],
+        "breakers": [breaker_view(breaker) for breaker in breakers],
         "provider_simulated": runtime.settings.simulated,
     }
     return json_answer(found, headers=_UNKEPT)

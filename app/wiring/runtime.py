@@ -37,6 +37,7 @@ from app.jobs.tail import Tail
 from app.jobs.wait import Wait
 from app.jobs.watch import Watch, WatchParts
 from app.ops.access import Access
+from app.ops.breakers import NamedBreakers
 from app.ops.configfile import ConfigFile
 from app.ops.grants import Grants
 from app.ops.invalidation import Invalidation
@@ -106,6 +107,7 @@ class Runtime:
     room: Room
     cache: ExactCache
     breakers: Breakers
+    named_breakers: NamedBreakers
     outputs: Outputs
     invalidation: Invalidation
     once: Once
@@ -193,6 +195,7 @@ def _runtime(ground: Ground, catalogue: Catalogue) -> Runtime:
         recover=Recover(database, controls, workers, deliveries, ring, wake, heart, export, cascade, clock, every_s),
         replay=Replay(DeadLetters(database), operations, audits, ring, wake, clock, every_s),
         backlog=backlog, room=Room(backlog, money.budgets, catalogue), cache=cache, breakers=breakers, outputs=outputs,
+        named_breakers=NamedBreakers(breakers, audits),
         invalidation=Invalidation(cache, audits, clock), once=Once(Answers(database)),
         submit=Submit(
             Submissions(database, render), reads, backlog, outputs, ring, wake, export, clock, hours, ground.metrics,

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from laneway import Context, workflow
+from laneway import Context, Policy, workflow
 from tests.flows.catalogue import Answer, Number, Question
 
 
@@ -74,3 +74,20 @@ async def asks_again(ctx: Context, question: Question) -> int:
     for n in range(2):
         await ctx.ask("classify", model="small", prompt=f"<item>{question.text}</item>", output=Answer, key=str(n))
     return 2
+
+
+class Behind(BaseModel):
+    """The name of a breaker."""
+
+    breaker: str
+
+
+@workflow("behind", version="1")
+async def behind(ctx: Context, given: Behind) -> int:
+    """One step behind a breaker; what it needs is always there."""
+    return await ctx.step("reach", reach, policy=Policy(breaker=given.breaker))
+
+
+async def reach() -> int:
+    """Somebody is there."""
+    return 1
