@@ -24,6 +24,12 @@ async def spend_once(ctx: Context, words: Words) -> str:
     return await ctx.ask("say", model="small", prompt=words.text, policy=Policy(timeout="1s", tries=1))
 
 
+@workflow("spend-long", version="1")
+async def spend_long(ctx: Context, words: Words) -> str:
+    """One call, which may take its time."""
+    return await ctx.ask("say", model="small", prompt=words.text)
+
+
 @workflow("spend-fast", version="1", lane="interactive")
 async def spend_fast(ctx: Context, words: Words) -> str:
     """The same in a lane that only some workers serve."""

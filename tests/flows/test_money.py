@@ -212,6 +212,25 @@ def test_a_call_that_was_given_up_counts_as_what_it_may_have_cost(stack: Stack) 
     until(lambda: money.nanos(client.get("/v1/limits").json()["budgets"][0]["spent_usd"]) == cost, 10)
 
 
+def test_a_call_whose_job_was_canceled_counts_as_what_it_may_have_cost(stack: Stack) -> None:
+    """The provider goes on writing for nobody."""
+    client = Client(stack, day_usd="1")
+    stack.provider.set_faults(latency="fixed(60000)")
+    try:
+        job = client.post("spend-long", input={"text": "hello there"}).json()
+        until(lambda: stack.provider.stats()["in_flight"] > 0)
+        stack.client.post(f"/v1/jobs/{job['id']}/cancel", headers=client.headers)
+        until(lambda: client.job(job["id"])["status"] == "canceled", 30)
+    finally:
+        stack.provider.reset_faults()
+    until(lambda: _rows(stack, client), 30)
+    (row,) = _rows(stack, client)
+    assert row["cost_nanos"] == row["reserved_nanos"] > 0 and not row["price_known"]
+    receipt = client.get(f"/v1/jobs/{job['id']}", include="receipt").json()["receipt"]
+    assert money.nanos(receipt["uncertain_usd"]) == row["cost_nanos"]
+    until(lambda: client.spent() == row["cost_nanos"], 10)
+
+
 def test_a_counter_that_says_otherwise_is_told_of_and_corrected(stack: Stack) -> None:
     """A difference is planted in Redis; counters are compared with the ledger each hour, here each second."""
     client = Client(stack, day_usd="1")
