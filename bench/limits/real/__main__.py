@@ -43,7 +43,8 @@ class _Visit:
         words = [self.scenario, "--seed", str(self.seed), "--out", str(out)]
         words += ["--alone"] if self.alone else []
         words += ["--seconds", str(self.seconds)] if self.seconds else []
-        return subprocess.Popen([sys.executable, "-m", "bench.limits.real.one", *words], cwd=ROOT)
+        command = [sys.executable, "-m", "bench.limits.real.one", *words]
+        return subprocess.Popen(command, cwd=ROOT, start_new_session=True)
 
 
 def main() -> int:
@@ -103,6 +104,8 @@ def _all(visits: list[_Visit], at_once: int) -> Iterator[tuple[str, Any]]:
         finally:
             for _, _, process in running:
                 process.terminate()
+            for _, _, process in running:
+                process.wait()
 
 
 def _result(visit: _Visit, out: Path, process: subprocess.Popen[bytes]) -> Iterator[tuple[str, Any]]:

@@ -56,7 +56,9 @@ class _Other:
         self._provider = stack.enter_context(simulated(folder, scenario, seed, f"provider-{short}"))
         self._began = folder / f"{short}.began"
         words = [name, self._provider.url, scenario.name, str(scenario.seconds), str(seed), str(self._began)]
-        self._process = subprocess.Popen([str(BENCH_PYTHON), "-m", "bench.limits.real.diy", *words], cwd=ROOT)
+        # A session of its own, as a deployed program has: Linux shares the processors out by session.
+        command = [str(BENCH_PYTHON), "-m", "bench.limits.real.diy", *words]
+        self._process = subprocess.Popen(command, cwd=ROOT, start_new_session=True)
         stack.callback(self._end)
 
     def told(self) -> Told:
