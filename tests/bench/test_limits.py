@@ -72,9 +72,14 @@ def test_the_record_is_the_page(tmp_path: Path) -> None:
     path = tmp_path / "limits.json"
     assert "make bench-limits" in table(path)
     own, simulated = {"use": 96.0, "refused": 0.5, "scripts": 1.5}, {"use": 98.0, "refused": 0.4}
-    run = {"service": own, "simulated": simulated, "others": {"AIMD": {"use": 99.0, "refused": 14.0}}}
+    run = {
+        "service": own,
+        "simulated": simulated,
+        "others": {"AIMD": {"use": 99.0, "refused": 14.0}},
+        "facts": "one machine",
+    }
     admit = {"calls_per_s": 200.0, "p50_ms": 1.1, "p99_ms": 4.2, "scripts": 1.9}
-    path.write_text(json.dumps({"facts": "one machine", "runs": {"hidden_requests": [run, run]}, "admit": admit}))
+    path.write_text(json.dumps({"runs": {"hidden_requests": [run, run]}, "admit": admit}))
     shown = table(path)
     assert "The service holds the bars of 0 of 1 situations." in shown
     assert "| use | at least 97 % | 98.0 % | **96.0 %** (96.0 % to 96.0 %) | **FAILS** |" in shown

@@ -63,9 +63,11 @@ def main() -> int:
         sys.stdout.write("\n".join([*page.lines({name: [found]}), ""]))
         sys.stdout.flush()
     busy, every = busy_s()[0] - busy, busy_s()[1] - every
-    measured |= {"runs": runs, "facts": f"{_facts(given.seeds)} Processors busy: {busy / every:.0%} on average."}
+    said = f"{_facts(given.seeds)} Processors {busy / every:.0%} busy, other work included."
+    for found in runs.values():
+        found[:] = [{"facts": said, **one} for one in found]
     if given.write:
-        _write(measured)
+        _write({**measured, "runs": runs})
     return 0 if all(page.holds(name, found) for name, found in runs.items()) else 1
 
 
@@ -130,12 +132,18 @@ def _facts(seeds: int) -> str:
 
 
 def _write(measured: dict[str, Any]) -> None:
-    """What was not measured this time stays as it was."""
+    """What was not measured this time, other seeds too, stays as it was."""
     before = record.load()
-    runs = {**before.get("runs", {}), **measured["runs"]}
-    record.save({**before, **measured, "runs": {name: runs[name] for name in PLANS if name in runs}})
+    runs = {name: _joined(before.get("runs", {}).get(name, []), measured["runs"].get(name, [])) for name in PLANS}
+    record.save({**before, **measured, "runs": {name: found for name, found in runs.items() if found}})
     subprocess.run([str(BENCH_PYTHON), "-m", "bench.limits.real.draw"], cwd=ROOT, check=True)
     _PAGE.write_text(renewed(_PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+def _joined(before: list[Any], now: list[Any]) -> list[Any]:
+    """By seed."""
+    found = {one["seed"]: one for one in [*before, *now]}
+    return [found[seed] for seed in sorted(found)]
 
 
 if __name__ == "__main__":

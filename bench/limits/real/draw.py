@@ -20,7 +20,8 @@ _SHOWN = "SDK adaptive"
 
 def draw(name: str, runs: list[dict[str, Any]]) -> None:
     """Above what the provider took, beside its limit; below the 429s, counted up."""
-    series, figure = runs[0]["series"], pyplot.figure(figsize=(8, 4.6), dpi=90)
+    run = next((one for one in runs if one["others"]), runs[0])
+    series, figure = run["series"], pyplot.figure(figsize=(8, 4.6), dpi=90)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
     what, unit = _what(name)
     times = [number * _EVERY_S for number in range(len(series["limit"]))]
@@ -37,7 +38,7 @@ def draw(name: str, runs: list[dict[str, Any]]) -> None:
         lower.step(times, _summed(series[who]["refused"]), where="post", color=colour, linewidth=1.4)
     lower.set_ylabel("429s so far")
     lower.set_xlabel("seconds since the start, from cold")
-    upper.set_title(f"{name.replace('_', ' ')}, seed {runs[0]['seed']}", fontsize=10)
+    upper.set_title(f"{name.replace('_', ' ')}, seed {run['seed']}", fontsize=10)
     for axes in (upper, lower):
         axes.grid(alpha=0.3)
     figure.tight_layout()
