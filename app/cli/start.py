@@ -10,6 +10,7 @@ import typer
 from app.domain import hangup
 from app.domain.errors import LanewayError
 from app.engine.catalogue import Catalogue
+from app.ops.doubts import note_doubts
 from app.settings import ConfigurationError, Settings, load_settings
 from app.supervise.commands import EXIT_CONFIG
 from app.telemetry.logs import configure_logs
@@ -25,6 +26,7 @@ def start(role: str) -> tuple[Settings, Catalogue]:
         catalogue = load_catalogue(settings)
     except LanewayError as error:
         refuse(str(error))
+    note_doubts(settings)
     # What start-up built stays; the collector need not look at it again.
     gc.collect()
     gc.freeze()

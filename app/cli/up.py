@@ -10,6 +10,7 @@ from uuid import UUID
 import typer
 
 from app.settings import ConfigurationError, Settings, load_settings
+from app.settings.stray import stray_prices
 from app.store.database import open_database
 from app.store.workers import Workers
 from app.supervise.commands import EXIT_CONFIG
@@ -37,6 +38,8 @@ def up(
     except ConfigurationError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(EXIT_CONFIG) from None
+    for doubt in stray_prices(settings):
+        _say(f"warning: {doubt}")
     plan = plan_of(settings, data=folder, host=host, port=port, api=api, workers=workers, verbose=verbose)
     raise typer.Exit(asyncio.run(supervise(plan, release, _say)))
 

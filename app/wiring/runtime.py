@@ -39,6 +39,7 @@ from app.jobs.watch import Watch, WatchParts
 from app.ops.access import Access
 from app.ops.breakers import NamedBreakers
 from app.ops.configfile import ConfigFile
+from app.ops.doubts import note_doubts
 from app.ops.grants import Grants
 from app.ops.invalidation import Invalidation
 from app.ops.lookout import Lookout
@@ -215,6 +216,7 @@ def _configuration(ground: Ground, catalogue: Catalogue) -> tuple[ConfigFile, Ma
     file = ConfigFile(ground.settings, partial(_reload, catalogue), ground.clock)
     hours = dict(ground.settings.off_peak_hours)
     file.follow(lambda new: _put(hours, new.off_peak_hours))
+    file.follow(note_doubts)
     return file, hours
 
 
