@@ -41,6 +41,8 @@ _TRIES = 3
 # What is spent of a budget is told to whoever submits as it was at most so long ago.
 _FRESH_S = 0.25
 _MOST_KNOWN = 10_000
+# Of more calls of which the books were never told, their expiry tells.
+_MOST_UNBOOKED = 10_000
 # From this part of a budget on, calls that can wait go where they are cheap.
 TIGHT = 0.8
 _log = log("gateway")
@@ -79,6 +81,7 @@ class Budgets:
     async def reserve(self, held: Reservation) -> Reservation:
         """Set it aside in each of its caps, and in the run's purse; the same reservation.
 
+        Where no budget bounds it, Redis is told of the call beside it, so that it is booked should its worker die.
         Raises MustWait (`budget`) until the period turns, or for a while where calls in flight hold what is left;
         ProcessingError `cost_cap_reached`.
         """
@@ -94,7 +97,12 @@ class Budgets:
                 if held.purse is not None:
                     held.purse.release(held.nanos)
                 raise
+        elif held.lost is not None:
+            self._till.tell(_reserving(held))
+        if held.lost is not None:
             self._unbooked[held.call_id] = _Unbooked(held)
+            if len(self._unbooked) > _MOST_UNBOOKED:
+                del self._unbooked[next(iter(self._unbooked))]
         return held
 
     def release(self, held: Reservation) -> None:
@@ -107,7 +115,8 @@ class Budgets:
     def _take_back(self, held: Reservation) -> None:
         """What is set aside for it, if anything is."""
         self._local.release(held)
-        self._till.tell({"act": "release", "id": str(held.call_id), "counters": held.counters})
+        step = {"act": "release", "id": str(held.call_id), "counters": held.counters}
+        self._till.tell(step, soon=bool(held.caps))
 
     def settle(self, held: Reservation, cost_nanos: int) -> None:
         """The call has ended, and its run knows what it cost. Never waits, never fails."""
@@ -120,7 +129,7 @@ class Budgets:
         self._local.settle(held, cost_nanos)
         ttl_ms = int(_TRIES * held.ttl_s * 1000)
         step = {"act": "settle", "id": str(held.call_id), "cost": cost_nanos, "ttl_ms": ttl_ms}
-        self._till.tell({**step, "about": held.about, "counters": held.counters})
+        self._till.tell({**step, "about": held.about, "counters": held.counters}, soon=bool(held.caps))
 
     def booked(self, call_ids: Iterable[UUID]) -> None:
         """These calls stand in the ledger."""
@@ -130,7 +139,7 @@ class Budgets:
                 held, cost = unbooked.reservation, unbooked.cost_nanos
                 self._local.book(held, cost)
                 step = {"act": "book", "id": str(call_id), "cost": cost, "counters": held.counters}
-                self._till.tell(step, partial(self._heard, held.caps))
+                self._till.tell(step, partial(self._heard, held.caps), soon=bool(held.caps))
 
     async def tight(self, spender: Spender) -> bool:
         """Whether a budget of the spender is at 80 % or more, as far as this process has heard."""
@@ -193,9 +202,8 @@ class Budgets:
                 await self._clock.sleep(ids.jitter(*_LOOK_S))
 
     async def _verdict(self, held: Reservation) -> tuple[str, Cap]:
-        step: Step = {"act": "reserve", "id": str(held.call_id), "amount": held.nanos, "about": held.about}
         try:
-            answer = await self._till.ask({**step, "ttl_ms": int(held.ttl_s * 1000), "counters": held.counters})
+            answer = await self._till.ask(_reserving(held))
         except RedisAway:
             self._till.doubt(held.counters)
             return await self._local.judge(held)
@@ -228,3 +236,8 @@ class Budgets:
                 self._shares.clear()
             self._shares[cap.counter] = int(text) / cap.nanos if cap.nanos else 1.0
             self._noted(cap, int(text))
+
+
+def _reserving(held: Reservation) -> Step:
+    step: Step = {"act": "reserve", "id": str(held.call_id), "amount": held.nanos, "about": held.about}
+    return {**step, "ttl_ms": int(held.ttl_s * 1000), "counters": held.counters}

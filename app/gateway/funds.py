@@ -38,12 +38,11 @@ class Funds:
         Raises MustWait (`budget`), ProcessingError `cost_cap_reached`.
         """
         call_id, charge = ids.uuid7(), request.charge
-        caps = await self._budgets.caps(charge.spender) if charge else ()
-        if charge is None or not (caps or charge.purse):
-            # For most calls nothing bounds what they cost: nothing more is worked out for them.
+        if charge is None:
             return Reservation(call_id)
+        caps = await self._budgets.caps(charge.spender)
         nanos = self._expected(request, target, stored)
-        lost = _lost(call_id, request, charge, target, nanos) if caps else None
+        lost = _lost(call_id, request, charge, target, nanos)
         return await self._budgets.reserve(Reservation(call_id, nanos, caps, ttl_s, lost, charge.purse))
 
     def give_back(self, held: Reservation) -> None:

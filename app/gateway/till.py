@@ -25,6 +25,8 @@ Heard = Callable[[list[str]], None]
 _MOST = 200
 # What is told while Redis is away is kept for its return; beyond it, expiry puts things right.
 _KEPT = 10_000
+# What is in no hurry goes with the next script, or after this long.
+_LINGER_S = 0.02
 # The rules, and what keeps their counters in Redis.
 _log = log("gateway")
 _SCRIPT = script(f"local budget = (function()\n{source('budget.lua')}\nend)()\n{source('till.lua')}")
@@ -52,6 +54,7 @@ class Till:
         self._kept: deque[Step] = deque(maxlen=_KEPT)
         self._doubtful: dict[str, Step] = {}
         self._pump: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     @property
     def away(self) -> bool:
@@ -66,12 +69,15 @@ class Till:
         self._send(_Sending(step, answer, None))
         return await answer
 
-    def tell(self, step: Step, heard: Heard | None = None) -> None:
-        """Send a step for whose answer nobody waits; kept while Redis is away. Never fails."""
+    def tell(self, step: Step, heard: Heard | None = None, *, soon: bool = True) -> None:
+        """Send a step for whose answer nobody waits, with others unless it has to be `soon`; kept while Redis is away.
+
+        Never fails.
+        """
         if self.away:
             self._kept.append(step)
         else:
-            self._send(_Sending(step, None, heard))
+            self._send(_Sending(step, None, heard), soon)
 
     def doubt(self, counters: list[Step]) -> None:
         """Something was spent past these counters: when Redis is back, they are to be read from the ledger."""
@@ -79,12 +85,23 @@ class Till:
 
     async def close(self) -> None:
         """Send what is pending; bounded, and quiet when Redis is away."""
+        if self._timer is not None:
+            self._start()
         if self._pump is not None:
             await asyncio.wait({self._pump}, timeout=2 * ROUND_TRIP_S)
         await self._reach.close()
 
-    def _send(self, sending: _Sending) -> None:
+    def _send(self, sending: _Sending, soon: bool = True) -> None:
         self._pending.append(sending)
+        if soon:
+            self._start()
+        elif self._pump is None and self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(_LINGER_S, self._start)
+
+    def _start(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         if self._pump is None:
             # It sends for all callers: nothing of the one that came first may go with it.
             self._pump = asyncio.get_running_loop().create_task(self._run(), context=Context())

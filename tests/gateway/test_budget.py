@@ -148,15 +148,31 @@ async def test_64_callers_against_one_small_budget(new_process: NewProcess, spen
     assert 2000 <= spent < 2000 + max(cost, 20 * (cost - 100) + 100)
 
 
-async def test_no_budget_no_script(new_process: NewProcess, redis: Redis) -> None:
+async def test_without_a_budget_nobody_waits_and_scripts_are_shared(new_process: NewProcess, redis: Redis) -> None:
     process = new_process()
     before = (await redis.info("commandstats")).get("cmdstat_evalsha", {}).get("calls", 0)
-    held = await process.reserve(100)
-    process.budgets.settle(held, 70)
-    process.budgets.booked([held.call_id])
+    held = await asyncio.gather(*(process.reserve(100) for _ in range(64)))
+    for one in held:
+        process.budgets.settle(one, 70)
+        process.budgets.booked([one.call_id])
     process.budgets.release(await process.reserve(100))
-    assert held.caps == () and process.till._pump is None
-    assert (await redis.info("commandstats")).get("cmdstat_evalsha", {}).get("calls", 0) == before
+    assert held[0].caps == ()
+    await process.till.close()
+    assert (await redis.info("commandstats")).get("cmdstat_evalsha", {}).get("calls", 0) - before <= 8
+    assert await process.till.ask({"act": "expired", "limit": 10}) == ["expired"]
+
+
+async def test_a_worker_dies_where_no_budget_is_in_force(new_process: NewProcess, spender: Spender) -> None:
+    """What was begun, and what had ended but was not on the books, is booked as lost all the same."""
+    dead, alive = new_process(), new_process()
+    await dead.reserve(400, ttl_s=0.05)
+    dead.budgets.settle(await dead.reserve(400, ttl_s=0.05), 70)
+    await dead.call(400, 30)
+    await dead.till.close()
+    await asyncio.sleep(0.3)
+    assert await alive.books.sweep() == 2
+    assert await total(alive.database, spender.project_id) == 400 + 70 + 30
+    assert await alive.books.sweep() == 0
 
 
 async def test_the_shortest_period_that_is_spent_is_not_waited_for_alone(new_process: NewProcess) -> None:

@@ -72,7 +72,7 @@ async def test_while_redis_is_away_callers_at_once_keep_to_a_cap(database: Datab
     assert {verdict for verdict, _ in verdicts} == {"granted", "full"}
 
 
-async def test_nothing_is_worked_out_for_a_call_that_nothing_bounds(redis: Redis, database: Database) -> None:
+async def test_a_call_that_nothing_bounds_is_told_of_too(redis: Redis, database: Database) -> None:
     whose = Spender(ids.uuid7(), "noop", None, test_mode=False)
     for budgets in ({}, {"project": BudgetSettings(day_usd="1")}):
         settings = settings_for("http://127.0.0.1:9/v1").model_copy(update={"budgets": budgets})
@@ -81,6 +81,6 @@ async def test_nothing_is_worked_out_for_a_call_that_nothing_bounds(redis: Redis
         funds = Funds(money.budgets, Prices(settings), Lengths(), SYSTEM_CLOCK)
         asked = request(charge=Charge(whose, "1", 1))
         held = await funds.set_aside(asked, target, b"x" * 4000, 60)
-        assert (held.nanos > 0, held.lost is not None, bool(held.caps)) == (bool(budgets),) * 3
+        assert (held.nanos > 0, held.lost is not None, bool(held.caps)) == (True, True, bool(budgets))
         funds.give_back(held)
         await money.close()
