@@ -82,6 +82,7 @@ async def ask(run: Run, question: Question, one: Try, listener: Listener | None 
         try:
             return _accepted(question, answer)
         except UnfitAnswer as unfit:
+            one.unfit()
             reason = str(unfit)
             messages = (*question.messages, *_repair(answer, reason, question.form.schema is not None))
     raise ProcessingError(f"the answer did not fit after {REPAIRS} repairs: {reason}", code="output_invalid")

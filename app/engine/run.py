@@ -43,6 +43,11 @@ class Account:
         self.usage += call.usage
         self._unwritten[call.id] = (place, call)
 
+    def revise(self, call: Call) -> None:
+        """It ended otherwise than it was counted, at the same cost."""
+        place, _ = self._unwritten[call.id]
+        self._unwritten[call.id] = (place, call)
+
     def written(self, calls: tuple[Call, ...]) -> None:
         """These calls are durable now."""
         for call in calls:

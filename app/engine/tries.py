@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Protocol, TypeVar, cast
@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar, cast
 from pydantic import AwareDatetime, TypeAdapter
 
 from app.domain import ids
-from app.domain.call import Call
+from app.domain.call import Call, CallOutcome
 from app.domain.errors import (
     Failure,
     Fault,
@@ -193,7 +193,7 @@ class Tries:
         try:
             with within(course.trace):
                 came, known = partial(setattr, course, "via"), partial(setattr, course, "cached", True)
-                raw = await act(Try(course.trace, self._note_in(work, course), came, known))
+                raw = await act(Try(course.trace, self._note_in(work, course), came, known, self._unfit_in(course)))
         except MustWait:
             raise
         except asyncio.CancelledError as error:
@@ -212,6 +212,14 @@ class Tries:
             self._run.account.add(call, StepPlace(work.name, work.key, course.trace.span_id))
 
         return note
+
+    def _unfit_in(self, course: _Course) -> Callable[[], None]:
+        def unfit() -> None:
+            if course.calls and course.calls[-1].outcome is CallOutcome.SUCCEEDED:
+                course.calls[-1] = replace(course.calls[-1], outcome=CallOutcome.INVALID)
+                self._run.account.revise(course.calls[-1])
+
+        return unfit
 
     async def _failed(self, work: Work[Any], course: _Course, fault: Fault) -> Failure | None:
         """None when another try may start, the failure when it is final. Raises Suspension when it must wait."""

@@ -33,14 +33,15 @@ CURRENT_STEP: ContextVar[tuple[str, str] | None] = ContextVar("laneway_step", de
 
 @dataclass(frozen=True, slots=True)
 class Try:
-    """What the act of one try is given: its span, where each call it makes is noted, by which way it answers, and
-    that its result was known.
+    """What the act of one try is given: its span, where each call it makes is noted, by which way it answers, that
+    its result was known, and that the answer of its last call could not be used.
     """
 
     trace: TraceContext
     note: Callable[[Call], None]
     came: Callable[[Via], None]
     known: Callable[[], None]
+    unfit: Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)

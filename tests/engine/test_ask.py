@@ -146,7 +146,7 @@ async def test_two_repairs_are_all() -> None:
     assert (outcome.failure.code, outcome.failure.step) == ("output_invalid", "q")
     assert "label: Input should be 'yes' or 'no'" in outcome.failure.detail
     assert (journal.records[0].status, len(journal.calls)) == (StepStatus.FAILED, 3)
-    assert outcome.late_calls == ()
+    assert outcome.late_calls == () and {call.outcome for call in journal.calls} == {"invalid"}
 
 
 async def test_a_cut_off_text_is_not_accepted_either() -> None:
@@ -163,6 +163,14 @@ async def test_tries_and_repairs_are_counted_apart() -> None:
     replies = {"q": [TransientError("503"), "unfit", TransientError("503"), "unfit", "unfit", GOOD]}
     assert await run(one_ask, "x", replies=replies, journal=journal) == Answer(**GOOD)
     assert (journal.records[0].tries, len(journal.calls)) == (3, 6)
+    assert [call.outcome for call in journal.calls] == [
+        "failed",
+        "invalid",
+        "failed",
+        "invalid",
+        "invalid",
+        "succeeded",
+    ]
 
 
 async def test_each_write_carries_the_calls_of_its_own_try() -> None:
