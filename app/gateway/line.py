@@ -110,12 +110,12 @@ class Line:
         self._whole = max(1, self._whole)
         self._reason, self._until_s = "", 0.0
 
-    def take(self, lease_id: str, mark: bytes, probe: bool = False) -> bool:
+    def take(self, lease_id: str, mark: bytes, probe: bool = False, trial: bool = False) -> bool:
         """A grant for a caller of this process; False when nobody waits for it here."""
         waiter = self._waiters.take(lease_id)
         if waiter is None:
             return False
-        waiter.probe, waiter.trial = probe or _PROBE in mark, _TRIAL in mark
+        waiter.probe, waiter.trial = probe or _PROBE in mark, trial or _TRIAL in mark
         self._holding.take(waiter.lease, mark, self._clock.monotonic())
         if waiter.future.done():
             self._end(lease_id, None)
@@ -287,9 +287,9 @@ class Line:
             wait_s = self._local.ask(waiter.wanted, len(self._holding))
             if wait_s != 0:
                 break
-            self.take(waiter.lease.id, b"", self._local.opened)
-        # Nobody holds a slot for a provider that is down.
-        self._reason = _BREAKER if self._local.opened else ""
+            self.take(waiter.lease.id, b"", self._local.opened, self._local.refused)
+        # Nobody holds a slot for a provider that is down, or refuses our credential.
+        self._reason = _BREAKER if self._local.opened else _AUTH if self._local.refused else ""
         self._until_s = self._clock.monotonic() + (wait_s or 0.0)
         if wait_s:
             self._waiters.send_away(

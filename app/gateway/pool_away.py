@@ -14,6 +14,7 @@ import orjson
 from app.domain.clock import Clock
 from app.gateway.breaker_away import LocalBreaker
 from app.gateway.pool import CallResult, Pool
+from app.gateway.shut_away import LocalShut
 from app.gateway.waiter import Wanted
 
 # Where nothing was ever heard of the pool, a worker takes one of four for itself.
@@ -21,6 +22,8 @@ _UNKNOWN_WORKERS = 4
 # What a worker leaves of a limit that it shares by guess (`figures.lua` has the same for what was learned).
 _SHARE = 0.85
 _CUT = 0.8
+# What one answer asks for is kept to for so long, as in `shut.lua`.
+_TOLD_S = 60.0
 # A pool whose limit nobody had met goes on to grow: twice as fast after so long, as in `figures.lua`.
 _RAMP_S = 1.5
 
@@ -61,15 +64,22 @@ class LocalPool:
         self._rest_until_s = now_s
         self._cut_s = now_s
         self._breaker = LocalBreaker(known.get("breaker") == "open", now_s)
+        self._shut = LocalShut(bool(known.get("refused")), now_s)
 
     @property
     def opened(self) -> bool:
         """Whether its breaker is open."""
         return self._breaker.opened
 
+    @property
+    def refused(self) -> bool:
+        """Whether its credential is refused."""
+        return self._shut.refused
+
     def ask(self, wanted: Wanted, held: int) -> float | None:
-        """0: go, as the probe where its breaker is open. Else the seconds until it is worth to ask again; None: after a
-        call has ended.
+        """0: go, as the probe where its breaker is open, as the trial where its credential is refused.
+
+        Else the seconds until it is worth to ask again; None: after a call has ended.
         """
         now_s = self._clock.monotonic()
         if self._stopped:
@@ -79,7 +89,8 @@ class LocalPool:
             self._grow(now_s)
         if held >= self._cap:
             return None
-        wait_s = max(self._rest_until_s - now_s, paced_s) or self._breaker.wait_s(now_s)
+        wait_s = max(self._rest_until_s - now_s, paced_s, 0.0)
+        wait_s = wait_s or self._breaker.wait_s(now_s) or self._shut.wait_s(now_s)
         if wait_s > 0:
             return wait_s
         for bucket in self._buckets:
@@ -102,10 +113,11 @@ class LocalPool:
             growing = self._most > 0
             unnamed_s = _RAMP_S if growing else self._unnamed_wait_s
             wait_s = unnamed_s if result.retry_after_s is None else result.retry_after_s
-            self._rest_until_s = max(self._rest_until_s, now_s + wait_s)
+            self._rest_until_s = max(self._rest_until_s, now_s + min(wait_s, _TOLD_S))
             if growing or now_s - result.took_s > self._cut_s:
                 self._slow_down(now_s, 0.5 if growing else _CUT)
         self._breaker.tell(now_s, probe, result.ending)
+        self._shut.tell(now_s, result)
 
     def _slow_down(self, now_s: float, factor: float) -> None:
         """A limit was met: this is what it let through, about."""

@@ -16,4 +16,6 @@ end
 local look = adaptive.view(pool.core, now)
 look.in_flight, look.waiting = in_flight(now), {}
 for name, place in pairs(RANKS) do look.waiting[name] = waiting(place[1], place[2]) end
+local held_s, held_by = adaptive.held(pool.core, now, look.in_flight)
+look.held_by, look.held_until = held_by, held_s and pool.read + held_s
 return cjson.encode(look)

@@ -27,6 +27,7 @@ function absence.beat(s, now, workers)
   local snapshot = share_of(s, math.max(1, workers))
   snapshot.breaker = breaker.state(s.breaker, now)
   snapshot.stopped = s.stopped
+  snapshot.refused = shut.refused(s)
   -- No limit was met yet: where nothing refuses, a worker goes on to look for it, up to its part of the hard bound.
   local requests = s.dims[REQUESTS]
   if s.start and not requests.known and not requests.bound then

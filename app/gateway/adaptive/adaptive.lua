@@ -84,6 +84,9 @@ end
 adaptive.per_s = forecast.per_s
 adaptive.room = forecast.room
 
+-- Seconds for which the next call is held back, and by what (the state is thrown away then).
+adaptive.held = forecast.held
+
 -- One worker's share of what is known, for its own pacing while Redis is away:
 -- {cap, dimensions = {{name, rate, depth}...}, breaker, stopped}. Each worker calls it every few seconds.
 adaptive.beat = absence.beat

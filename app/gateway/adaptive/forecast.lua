@@ -36,6 +36,20 @@ function forecast.per_s(s, now)
   return math.min(per_s, by_cap(s, now, s.cap_start and math.min(s.ceiling, figures.growing * cap) or cap))
 end
 
+local function mean(s)
+  return { lane = 0, input = s.dims[INPUT].unit, output = s.dims[OUTPUT].unit }
+end
+
+-- Seconds for which the next call is held back, and by what; nil where that is less than a second, and no seconds where
+-- nobody knows. The state is of no further use: it was asked for a permit.
+function forecast.held(s, now, in_flight)
+  if s.stopped and not s.stopped_until then return nil, s.stopped end
+  local by = s.stopped
+  local wait_s, reason = admission.ask(s, now, mean(s), in_flight)
+  if wait_s < 1 then return nil end
+  return wait_s, by or reason
+end
+
 -- How many calls go within `within_s` from now, as things are: it is asked again soon. None where the next one has to
 -- wait for longer. The state is of no further use: it was asked for a permit.
 function forecast.room(s, now, in_flight, within_s)
@@ -44,8 +58,7 @@ function forecast.room(s, now, in_flight, within_s)
   if breaker.state(s.breaker, now) == "open" then return 0 end
   if s.shut then return s.shut.next - now <= figures.probe_near_s and 1 or 0 end
   local per_s = math.min(by_limits(s), by_cap(s, now, admission.cap(s)))
-  local call = { lane = 0, input = s.dims[INPUT].unit, output = s.dims[OUTPUT].unit }
-  local wait_s = admission.ask(s, now, call, in_flight)
+  local wait_s = admission.ask(s, now, mean(s), in_flight)
   if wait_s > within_s then return 0 end
   return math.ceil(per_s * (within_s - math.max(0, wait_s)) + 1e-9)
 end

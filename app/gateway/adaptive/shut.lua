@@ -21,6 +21,11 @@ do
     s.shut = one
   end
 
+  -- Whether it is for its credential.
+  function shut.refused(s)
+    return s.shut and s.shut.why == "provider_auth" or false
+  end
+
   -- How much of what a provider asked for a bucket stays empty.
   function shut.told_s(result)
     return math.min(result.retry_after or 0, TOLD_S)
@@ -53,7 +58,7 @@ do
   function shut.renew(s, credential)
     if s.credential == credential then return end
     s.credential = credential
-    if s.shut and s.shut.why == "provider_auth" then s.shut = false end
+    if shut.refused(s) then s.shut = false end
   end
 
   -- Calls may go from now on, whatever they were told to wait for.
