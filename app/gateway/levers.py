@@ -32,7 +32,7 @@ class Levers:
 
     async def steer(self, name: str, act: str, value: float | str | Mapping[str, int] | None = None) -> None:
         """Move a lever: `pause` (for seconds, or until resumed), `resume`, `drain`, `announce` (limits), `breaker`
-        (open, closed, auto). Raises RedisAway.
+        (open, closed, auto), `forget` (what was learned). Raises RedisAway.
         """
         told = b"" if value is None else orjson.dumps(value)
         await bounded(STEER.run(self._redis, pool_keys(self._prefix, name), [act, told, rings(self._prefix)]))

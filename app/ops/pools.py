@@ -21,7 +21,7 @@ _BRIEF_S = 0.5
 
 
 # Where a figure comes from, in the controller's words.
-_ANNOUNCED = ("configured", "announced")
+_SOURCES = {"configured": "announced", "announced": "announced", "measured": "learned"}
 _LANES = ("interactive", "standard", "bulk")
 
 
@@ -29,7 +29,7 @@ _LANES = ("interactive", "standard", "bulk")
 class PoolLimit:
     """One limit: so many a minute, or so many calls at once. `spread`: how well measurements agree, 0 is exactly.
 
-    `source` is learned or announced; `binding`: it is the one that paces.
+    `source` is learned, announced or a guess; `binding`: it is the one that paces.
     """
 
     dimension: str
@@ -116,7 +116,7 @@ class Pools:
 
 
 def _limit(one: Mapping[str, Any]) -> PoolLimit:
-    source = "announced" if one["source"] in _ANNOUNCED else "learned"
+    source = _SOURCES.get(one["source"], "guess")
     return PoolLimit(
         one["dimension"], one.get("per_minute"), one.get("most"), one.get("spread"), source, bool(one["binding"])
     )

@@ -207,6 +207,12 @@ OPERATIONS: dict[str, Operation] = {
         ("PoolLever", {}),
         ("Idempotency-Key",),
     ),
+    "pools.forget": Operation(
+        {200: Told("The pool", "PoolState", pool_shapes.POOL)},
+        ("invalid_header", "not_found", "idempotency_key_reused"),
+        ("PoolLever", {}),
+        ("Idempotency-Key",),
+    ),
     "pools.announce": Operation(
         {200: Told("The pool", "PoolState", pool_shapes.POOL)},
         ("invalid_header", "not_found", "idempotency_key_reused"),

@@ -39,14 +39,14 @@ class BreakerBody(Body):
 class PoolLimit(Answer):
     """One limit: so many a minute, or so many calls at once. `spread`: how well measurements of it agree, 0: exactly.
 
-    `binding`: it is the one that paces.
+    `source`: a guess is what it begins with. `binding`: it is the one that paces.
     """
 
     dimension: str
     per_minute: float | None
     at_once: float | None
     spread: float | None
-    source: Literal["learned", "announced"]
+    source: Literal["learned", "announced", "guess"]
     binding: bool
 
 

@@ -39,7 +39,7 @@ async def pause(request: Request, pool_id: str, key: SteererDep, runtime: Runtim
 
 @router.post("/{pool_id:path}/resume", operation_id="pools.resume", summary="End a pause or a drain")
 async def resume(request: Request, pool_id: str, key: SteererDep, runtime: RuntimeDep, body: JsonDep) -> Response:
-    """Who waits in line goes at once; jobs that were parked come within a minute."""
+    """Who waits in line goes at once; jobs that were parked come a second or so later."""
     return await _steered(request, runtime, key, pool_id, "resume", body, lambda: _nothing(body))
 
 
@@ -67,6 +67,12 @@ async def announce(request: Request, pool_id: str, key: SteererDep, runtime: Run
 async def breaker(request: Request, pool_id: str, key: SteererDep, runtime: RuntimeDep, body: JsonDep) -> Response:
     """`open`: no call, and no probe; `closed`: whatever fails; `auto`: as calls go."""
     return await _steered(request, runtime, key, pool_id, "breaker", body, lambda: parse(BreakerBody, body).state)
+
+
+@router.post("/{pool_id:path}/forget", operation_id="pools.forget", summary="Forget what was learned of a pool")
+async def forget(request: Request, pool_id: str, key: SteererDep, runtime: RuntimeDep, body: JsonDep) -> Response:
+    """Its limits are found anew, from a slow start; what is announced, a pause and the breaker stay."""
+    return await _steered(request, runtime, key, pool_id, "forget", body, lambda: _nothing(body))
 
 
 async def _steered(

@@ -56,7 +56,8 @@ def test_a_paused_pool_holds_its_jobs_and_a_resumed_one_lets_them_go(stack: Stac
     finally:
         assert steer(stack, "resume")["state"] == "closed"
     assert stack.submit("asks", {"text": fresh()}, wait=20)["status"] == "succeeded"
-    stack.client.post(f"/v1/jobs/{job}/cancel")
+    # By itself it would look again after three minutes.
+    assert stack.ended(job)["status"] == "succeeded"
 
 
 def test_a_pause_ends_by_itself(stack: Stack) -> None:
@@ -72,8 +73,16 @@ def test_limits_are_announced_and_taken_back(stack: Stack) -> None:
     limits = {one["dimension"]: (one["per_minute"], one["source"]) for one in told["limits"]}
     assert limits["requests"] == (pytest.approx(1200), "announced")
     assert limits["tokens"] == (pytest.approx(90_000), "announced")
+    assert steer(stack, "announce", {"tokens_per_minute": 1000, "max_in_flight": 3})["most_in_flight"] == 3
     after = steer(stack, "announce")
-    assert [one for one in after["limits"] if one["dimension"] == "requests"] == before
+    assert after["limits"] == before, "nobody has learned what was only said"
+    assert after["most_in_flight"] > 3
+
+
+def test_what_was_learned_is_forgotten(stack: Stack) -> None:
+    before = pool(stack)
+    assert steer(stack, "forget")["limits"] == before["limits"], "its configuration still says so"
+    assert stack.submit("asks", {"text": fresh()}, wait=20)["status"] == "succeeded"
 
 
 def test_a_breaker_is_forced(stack: Stack) -> None:

@@ -83,13 +83,23 @@ function announcements.read(s, now, mark, result)
   end
 end
 
+-- Takes a bound back: what was known before it stands again, unless a refusal has taught more since.
+local function unbind(d)
+  local before = d.before
+  d.bound, d.before = nil, nil
+  if not before or d.source == "measured" then return end
+  d.rate, d.active, d.source, d.level = before.rate, before.active, before.source, math.min(d.level, d.unit)
+end
+
 -- What the operator announces: a bound that is trusted from the start, but measured and probed below it.
 function announcements.configure(s, now, i, per_minute)
   local d, bound = s.dims[i], per_minute and per_minute > 0 and per_minute / 60 or nil
   if d.bound == bound then return end
   dimension.sync(s, d, now)
+  if not bound then return unbind(d) end
+  if not d.known and not d.bound then d.before = { rate = d.rate, active = d.active, source = d.source } end
   d.bound = bound
   if d.known then return end
-  d.source = bound and "configured" or nil
-  if bound then d.rate, d.active, d.level = bound, true, math.min(d.level, d.unit) end
+  d.source = "configured"
+  d.rate, d.active, d.level = bound, true, math.min(d.level, d.unit)
 end

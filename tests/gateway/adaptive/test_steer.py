@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.gateway.adaptive.core import Pool
 
 
@@ -70,3 +72,53 @@ def test_a_worker_alone_keeps_to_its_share() -> None:
     (requests,) = snapshot.dimensions.values()
     assert (requests.name, requests.rate) == ("requests", 10 * 0.85 / 4)
     assert 1 <= snapshot.cap <= 4
+
+
+def _by_name(pool: Pool) -> dict[str, Any]:
+    return {limit["dimension"]: limit for limit in pool.view()["limits"].values()}
+
+
+def test_an_announcement_that_is_taken_back_leaves_what_was_known_before() -> None:
+    pool = Pool()
+    before = pool.view()
+    pool.adaptive.configure(pool.state, pool.now, pool.lua.table(ceiling=50, tokens_per_minute=1000, max_in_flight=3))
+    assert pool.view()["cap"] == 3 and _by_name(pool)["tokens"]["binding"]
+    assert not _by_name(pool)["requests"]["binding"], "tokens let fewer calls through"
+    for _ in range(3):
+        pool.ask()
+        pool.now += 30.0
+    pool.adaptive.configure(pool.state, pool.now, pool.lua.table(ceiling=50))
+    assert pool.view()["cap"] == before["cap"]
+    assert set(_by_name(pool)) == {"requests"}
+    assert _by_name(pool)["requests"]["per_minute"] >= 120
+    assert _by_name(pool)["requests"]["source"] == "guess"
+
+
+def test_what_a_refusal_taught_below_an_announcement_outlives_it() -> None:
+    pool = Pool(requests_per_minute=6000)
+    for _ in range(40):
+        assert pool.ask()[0] == 0
+        pool.now += 0.1
+        pool.settle(0, 200, 150)
+    for _ in range(2):
+        pool.ask()
+        pool.now += 0.05
+        pool.settle(0, 429)
+        for _ in range(60):
+            pool.now += 0.2
+            if pool.ask()[0] == 0:
+                pool.now += 0.01
+                pool.settle(0, 200, 150)
+    learned = _by_name(pool)["requests"]
+    assert learned["source"] == "measured" and learned["per_minute"] < 6000 and learned["spread"] is not None
+    pool.adaptive.configure(pool.state, pool.now, pool.lua.table(ceiling=50))
+    assert _by_name(pool)["requests"] == learned
+
+
+def test_what_was_learned_can_be_forgotten() -> None:
+    pool = Pool()
+    _steer(pool, "pause", 30.0)
+    pool.state.dims[1].rate, pool.state.dims[1].source = 0.01, "measured"
+    pool.state = pool.adaptive.forget(pool.state, pool.now)
+    assert (_by_name(pool)["requests"]["per_minute"], _by_name(pool)["requests"]["source"]) == (120, "guess")
+    assert pool.view()["stopped"] == "paused"
