@@ -12,6 +12,7 @@ from app.bell.redis import AWAY
 from app.domain import ids
 from app.domain.crash import crash_here
 from app.telemetry.logs import log
+from app.telemetry.loop import end
 
 # Tickets beyond this are of no use: a slot goes on claiming until its lane is empty.
 _MOST_TICKETS = 500
@@ -54,9 +55,10 @@ class Ring:
             self._task = asyncio.get_running_loop().create_task(self._send(), context=Context())
 
     async def close(self) -> None:
-        """Send what is still wanted."""
+        """Send what is still wanted, within a second; after that nothing is sent."""
         if self._task is not None:
             await asyncio.wait({self._task}, timeout=1)
+            await end(self._task)
 
     async def _send(self) -> None:
         while self._wanted:

@@ -100,9 +100,10 @@ class Wake:
             self._reader = asyncio.get_running_loop().create_task(keep_running("wake", self._read))
 
     async def close(self) -> None:
-        """Stop listening; what was to be published is sent first."""
+        """Stop listening; what was to be published is sent first, within a second; after that nothing is."""
         if self._sender is not None:
             await asyncio.wait({self._sender}, timeout=1)
+            await end(self._sender)
         if self._reader is not None:
             await end(self._reader)
 

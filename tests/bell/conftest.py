@@ -8,6 +8,8 @@ import pytest
 from arq.connections import ArqRedis
 
 from app.bell.redis import open_redis
+from app.bell.ring import Ring
+from app.bell.wake import Wake
 from tests.supervise.embedded import RunningServer, open_folder, open_servers
 
 
@@ -28,3 +30,19 @@ async def redis(valkey: RunningServer) -> AsyncIterator[ArqRedis]:
     await client.flushall()
     yield client
     await client.aclose()
+
+
+@pytest.fixture
+async def ring(redis: ArqRedis) -> AsyncIterator[Ring]:
+    """Closed before its client: what rings later would open a connection that nobody closes."""
+    made = Ring(redis)
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def worker(redis: ArqRedis) -> AsyncIterator[Wake]:
+    """The end in a process that runs jobs; closed before its client."""
+    made = Wake(redis)
+    yield made
+    await made.close()

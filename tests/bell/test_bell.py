@@ -61,35 +61,33 @@ async def until(true: Callable[[], bool], timeout_s: float = 10) -> None:
         await asyncio.sleep(0.005)
 
 
-async def test_one_ticket_serves_the_lane_until_it_is_empty(redis: ArqRedis) -> None:
+async def test_one_ticket_serves_the_lane_until_it_is_empty(redis: ArqRedis, ring: Ring) -> None:
     work = Work(30)
     async with pool_of(redis, work.serve):
-        Ring(redis).ring(LANE)
+        ring.ring(LANE)
         await until(lambda: work.done == 30)
         await until(lambda: not work.running)
     assert work.most == 1
     assert await redis.zcard(queue_of(LANE)) == 0
 
 
-async def test_no_more_slots_run_than_there_are(redis: ArqRedis) -> None:
+async def test_no_more_slots_run_than_there_are(redis: ArqRedis, ring: Ring) -> None:
     work = Work(40, seconds=0.01)
     async with pool_of(redis, work.serve, slots=4) as pool:
-        Ring(redis).ring(LANE, 100)
+        ring.ring(LANE, 100)
         await until(lambda: work.done == 40)
         await until(lambda: pool.free == 4)
     assert 1 < work.most <= 4
 
 
-async def test_redis_holds_nothing_but_tickets_that_name_a_lane(redis: ArqRedis) -> None:
-    ring = Ring(redis)
+async def test_redis_holds_nothing_but_tickets_that_name_a_lane(redis: ArqRedis, ring: Ring) -> None:
     ring.ring(LANE, 3)
     await ring.close()
     assert await redis.keys("*") == [queue_of(LANE).encode()]
     assert await redis.zcard(queue_of(LANE)) == 3
 
 
-async def test_tickets_do_not_pile_up(redis: ArqRedis) -> None:
-    ring = Ring(redis)
+async def test_tickets_do_not_pile_up(redis: ArqRedis, ring: Ring) -> None:
     for _ in range(40):
         ring.ring(LANE, 100)
         await asyncio.sleep(0)
@@ -103,17 +101,19 @@ async def test_slots_start_without_redis(valkey: RunningServer) -> None:
     pool = LanePool(LANE, 2, work.serve, redis, successor=lambda: None)
     running = asyncio.get_running_loop().create_task(pool.main())
     pool.start_slots(2)
-    Ring(redis).ring(LANE)
+    ring = Ring(redis)
+    ring.ring(LANE)
     await until(lambda: work.done == 5)
     await pool.drain(1)
     await asyncio.wait({running}, timeout=5)
     assert running.done()
+    await ring.close()
     await redis.aclose()
 
 
 async def test_a_pool_outlives_a_redis_that_dies_with_everything_in_it(valkey: RunningServer) -> None:
     redis = open_redis(valkey.url)
-    work = Work(0)
+    ring, work = Ring(redis), Work(0)
     async with pool_of(redis, work.serve) as pool:
         valkey.kill()
         await asyncio.sleep(0.3)
@@ -121,20 +121,21 @@ async def test_a_pool_outlives_a_redis_that_dies_with_everything_in_it(valkey: R
         work.left = 10
 
         def served() -> bool:
-            Ring(redis).ring(LANE)
+            ring.ring(LANE)
             return work.done == 10
 
         await until(served)
         assert pool.allow_pick_jobs
+    await ring.close()
     await redis.aclose()
 
 
-async def test_a_slot_that_fails_frees_its_place(redis: ArqRedis) -> None:
+async def test_a_slot_that_fails_frees_its_place(redis: ArqRedis, ring: Ring) -> None:
     async def serve() -> bool:
         raise RuntimeError("a bug")
 
     async with pool_of(redis, serve, slots=2) as pool:
-        Ring(redis).ring(LANE, 5)
+        ring.ring(LANE, 5)
         await until(lambda: pool.free == 2)
         await asyncio.sleep(0.1)
         assert pool.free == 2
@@ -152,13 +153,13 @@ async def test_drain_waits_for_what_runs_and_then_cancels(redis: ArqRedis) -> No
         assert time.monotonic() - began < 5
 
 
-async def test_who_waits_for_a_job_is_woken_and_the_others_are_not(redis: ArqRedis) -> None:
+async def test_who_waits_for_a_job_is_woken_and_the_others_are_not(redis: ArqRedis, worker: Wake) -> None:
     wake = Wake(redis)
     wake.start(jobs=True)
     await until(lambda: wake.connected)
     mine, other = ids.uuid7(), ids.uuid7()
     with wake.waiting(mine) as mine_moved, wake.waiting(other) as other_moved:
-        Wake(redis).moved([mine, ids.uuid7()])
+        worker.moved([mine, ids.uuid7()])
         async with asyncio.timeout(5):
             await mine_moved.wait()
         assert not other_moved.is_set()

@@ -43,8 +43,8 @@ async def taken(inbox: Inbox, count: int) -> list[Note]:
     return notes
 
 
-async def test_each_job_has_its_own_watchers_and_order(redis: ArqRedis, watcher: Wake) -> None:
-    worker, mine, other = Wake(redis), ids.uuid7(), ids.uuid7()
+async def test_each_job_has_its_own_watchers_and_order(worker: Wake, watcher: Wake) -> None:
+    mine, other = ids.uuid7(), ids.uuid7()
     sent: list[tuple[str, Any]] = [("delta", {"text": str(n)}) for n in range(50)] + [
         ("reset", {"step": "s", "key": None, "answer": "a"})
     ]
@@ -58,20 +58,18 @@ async def test_each_job_has_its_own_watchers_and_order(redis: ArqRedis, watcher:
         assert await taken(two, 51) == sent
         assert await taken(three, 1) == [("delta", None)]
         assert await one.take(0) == []
-    await worker.close()
 
 
 @pytest.mark.parametrize("data", ["a\x00b\nc\u2028", "\ud800", [1.5, {"a b": None}], {"": "\U0001f600"}, "x" * 60_000])
-async def test_any_json_arrives_as_it_was_sent(redis: ArqRedis, watcher: Wake, data: Any) -> None:
+async def test_any_json_arrives_as_it_was_sent(worker: Wake, watcher: Wake, data: Any) -> None:
     job = ids.uuid7()
     with watcher.watching(job) as queue:
-        Wake(redis).delta(job, "delta", data)
+        worker.delta(job, "delta", data)
         assert await taken(queue, 1) == [("delta", data)]
 
 
-async def test_pieces_that_come_together_travel_together(redis: ArqRedis) -> None:
+async def test_pieces_that_come_together_travel_together(redis: ArqRedis, worker: Wake) -> None:
     """The first at once, the rest about each 30 ms: a second of 1,000 pieces for two jobs is some 35 messages."""
-    worker = Wake(redis)
     jobs = [ids.uuid7(), ids.uuid7()]
     messages: list[str] = []
     async with redis.pubsub(ignore_subscribe_messages=True) as pubsub:
@@ -88,8 +86,8 @@ async def test_pieces_that_come_together_travel_together(redis: ArqRedis) -> Non
     assert {line.split()[0] for message in messages for line in message.split("\n")} == {job.hex for job in jobs}
 
 
-async def test_what_a_job_said_comes_before_its_end(redis: ArqRedis, watcher: Wake) -> None:
-    worker, job = Wake(redis), ids.uuid7()
+async def test_what_a_job_said_comes_before_its_end(worker: Wake, watcher: Wake) -> None:
+    job = ids.uuid7()
     with watcher.watching(job) as inbox, watcher.waiting(job, running=False) as moved:
         for n in range(10):
             worker.delta(job, "delta", n)
@@ -113,9 +111,9 @@ async def test_nobody_waits_for_a_bell_that_is_away() -> None:
     await away.aclose()
 
 
-async def test_who_does_not_read_loses_only_his_own(redis: ArqRedis, watcher: Wake) -> None:
+async def test_who_does_not_read_loses_only_his_own(worker: Wake, watcher: Wake) -> None:
     """What waits for him never takes more than its limit; then he hears again."""
-    worker, job, kilobyte = Wake(redis), ids.uuid7(), "x" * 1000
+    job, kilobyte = ids.uuid7(), "x" * 1000
     with watcher.watching(job) as lazy, watcher.watching(job) as eager:
         for n in range(2000):
             worker.delta(job, "delta", [n, kilobyte])
@@ -130,7 +128,6 @@ async def test_who_does_not_read_loses_only_his_own(redis: ArqRedis, watcher: Wa
         assert late[-1] == ("moved", True), "a move always has room"
         worker.delta(job, "delta", "more")
         assert await taken(lazy, 1) == [("delta", "more")]
-    await worker.close()
 
 
 def piece(answer: str, at: int, text: str, step: str = "s") -> tuple[str, dict[str, Any]]:
@@ -138,8 +135,8 @@ def piece(answer: str, at: int, text: str, step: str = "s") -> tuple[str, dict[s
     return "piece", {"step": step, "key": None, "answer": answer, "at": at, "text": text}
 
 
-async def test_who_comes_late_is_told_the_answers_so_far(redis: ArqRedis, watcher: Wake) -> None:
-    worker, job = Wake(redis), ids.uuid7()
+async def test_who_comes_late_is_told_the_answers_so_far(worker: Wake, watcher: Wake) -> None:
+    job = ids.uuid7()
     worker.start(jobs=False)
     async with asyncio.timeout(10):
         while not worker.connected:  # noqa: ASYNC110
@@ -156,7 +153,6 @@ async def test_who_comes_late_is_told_the_answers_so_far(redis: ArqRedis, watche
         worker.forget(job)
         watcher.catch_up(job)
         assert await late.take(0.3) == []
-    await worker.close()
 
 
 def test_answers_that_are_too_long_are_not_kept() -> None:
@@ -171,8 +167,8 @@ def test_answers_that_are_too_long_are_not_kept() -> None:
     assert len(answers.so_far("j")) == 1
 
 
-async def test_who_begins_just_after_it_began_misses_nothing(redis: ArqRedis, watcher: Wake) -> None:
-    worker, job, other = Wake(redis), ids.uuid7(), ids.uuid7()
+async def test_who_begins_just_after_it_began_misses_nothing(worker: Wake, watcher: Wake) -> None:
+    job, other = ids.uuid7(), ids.uuid7()
     with watcher.watching(other) as heard:
         worker.delta(job, "delta", 1)
         worker.delta(job, "delta", 2)
@@ -186,7 +182,6 @@ async def test_who_begins_just_after_it_began_misses_nothing(redis: ArqRedis, wa
         worker.delta(job, "delta", 4)
         assert await taken(just_after, 5) == [*early, ("delta", 4)]
         assert await taken(from_now, 1) == [("delta", 4)]
-    await worker.close()
 
 
 def test_what_was_heard_is_forgotten() -> None:
