@@ -1,4 +1,4 @@
-"""Ten thousand jobs of several projects wait for a provider that answers fifteen a second, whose limit nobody told us."""
+"""Ten thousand jobs of several projects wait for a provider that answers fifteen a second, which nobody told us."""
 
 from __future__ import annotations
 
