@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from app.domain.alert import Alert, AlertEvent, AlertKind, Condition
@@ -15,13 +15,15 @@ from app.telemetry.logs import log
 _log = log("alerts")
 # Once it has fired, it stands until it has fallen below this part of its threshold.
 _BACK_TO = 0.5
+# The keys of alerts about a credential begin so; its provider follows.
+REFUSED = f"{AlertKind.SYSTEM_FAULT}:{Reason.PROVIDER_AUTH}:"
 
 
 @dataclass(frozen=True, slots=True)
 class Sight:
     """What one look sees. `unclaimed` has seconds by lane; `away` the error of each part that cannot be reached.
 
-    `standing` are the keys of the alerts that have fired.
+    `standing` are the keys of the alerts that have fired; `refused` the providers that refuse our credential.
     """
 
     look: Look
@@ -30,6 +32,7 @@ class Sight:
     away: Mapping[str, str]
     standing: frozenset[str]
     limits: AlertSettings
+    refused: Collection[str] = ()
 
 
 Rule = Callable[[Sight], Iterator[Condition]]
@@ -62,7 +65,8 @@ def system_faults(sight: Sight) -> Iterator[Condition]:
         if sum(lanes.values()) >= sight.limits.system_jobs:
             where = ", ".join(f"{count} in {name}" for name, count in lanes.items() if count)
             yield Condition(AlertKind.SYSTEM_FAULT, reason, f"jobs wait for {reason}: {where}")
-    for provider in sorted({name for one in sight.look.alive for name in one.facts.get("refused", ())}):
+    lately = {name for one in sight.look.alive for name in one.facts.get("refused", ())}
+    for provider in sorted(lately.union(sight.refused)):
         detail = f"provider {provider} refuses its credential: look at its api_key_env or api_key_file"
         yield Condition(AlertKind.SYSTEM_FAULT, f"provider_auth:{provider}", detail)
 

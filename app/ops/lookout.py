@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 
 from app.domain.alert import Alert, AlertEvent, AlertKind, Condition
 from app.domain.clock import Clock
 from app.domain.hours import Hours
-from app.ops.alerts import Sight, conditions, raise_alert, raise_stored
+from app.ops.alerts import REFUSED, Sight, conditions, raise_alert, raise_stored
 from app.ops.overview import LaneLook, Look, Overview
 from app.ops.parts import Parts
 from app.settings import AlertSettings
@@ -27,7 +27,9 @@ class Lookout:
     def __init__(
         self, alerts: Alerts, symptoms: Symptoms, overview: Overview, parts: Parts,
         hours: Mapping[str, Hours], limits: AlertSettings, clock: Clock,
+        refused: Callable[[], Awaitable[Collection[str]]],
     ) -> None:  # fmt: skip
+        """`refused` names the providers that refuse our credential, as all workers know it."""
         self._alerts = alerts
         self._symptoms = symptoms
         self._overview = overview
@@ -35,6 +37,7 @@ class Lookout:
         self._hours = hours
         self._limits = limits
         self._clock = clock
+        self._refused = refused
         self._lost: StoreAway | None = None
         self._lost_at = 0.0
         self._fired_at: float | None = None
@@ -72,12 +75,17 @@ class Lookout:
         look, away = await self._overview.look(), await self._parts.away()
         standing = frozenset(alert.key for alert in await self._alerts.standing())
         failed = await self._symptoms.failed(self._limits.window_s)
-        sight = Sight(look, await self._unclaimed(look), failed, away, standing, self._limits)
+        unclaimed, refused = await self._unclaimed(look), await self._still_refused(standing)
+        sight = Sight(look, unclaimed, failed, away, standing, self._limits, refused)
         changes = await self._alerts.record(conditions(sight), self._limits.hold_s, self._limits.clear_s)
         for alert in changes.fired:
             raise_stored(AlertEvent.FIRED, alert)
         for alert in changes.resolved:
             raise_stored(AlertEvent.RESOLVED, alert)
+
+    async def _still_refused(self, standing: frozenset[str]) -> Collection[str]:
+        """Processes tell when a credential is refused. That it still is, while nobody calls, the pools know."""
+        return await self._refused() if any(key.startswith(REFUSED) for key in standing) else ()
 
     async def _unclaimed(self, look: Look) -> dict[str, float]:
         """Seconds by lane; only a lane that looks as if is asked about."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -23,6 +24,9 @@ _BRIEF_S = 0.5
 # Where a figure comes from, in the controller's words.
 _SOURCES = {"configured": "announced", "announced": "announced", "measured": "learned"}
 _LANES = ("interactive", "standard", "bulk")
+# What holds the next call back, in the words that jobs have for it.
+_HELD_BY = {"auth": "provider_auth", "told": "retry_after", "breaker": "provider_down", "paced": "rate_limit"}
+_REFUSED = "provider_auth"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +54,26 @@ class PoolLook:
 
     @property
     def state(self) -> str:
-        """What an operator did to it, else its breaker's."""
+        """What an operator did to it; open while only trials go; else its breaker's."""
         known = self.known or {}
-        return str(known.get("stopped") or known.get("breaker") or "closed")
+        return str(known.get("stopped") or (known.get("shut") and "open") or known.get("breaker") or "closed")
+
+    @property
+    def reason(self) -> str | None:
+        """What holds the next call back, as far as that is worth a word."""
+        by = (self.known or {}).get("held_by")
+        return None if by is None else _HELD_BY.get(by, str(by))
+
+    @property
+    def blocked_until(self) -> datetime | None:
+        """Until when it does, as things are; None where nothing does, or nobody knows."""
+        until = (self.known or {}).get("held_until")
+        return None if until is None else datetime.fromtimestamp(until, UTC)
+
+    @property
+    def refused(self) -> bool:
+        """Whether its provider refuses our credential."""
+        return (self.known or {}).get("shut") == _REFUSED
 
     @property
     def in_flight(self) -> int:
@@ -94,6 +115,10 @@ class Pools:
                 return await self.all()
         except (Problem, TimeoutError):
             return []
+
+    async def refused(self) -> list[str]:
+        """The providers that refuse our credential."""
+        return sorted({look.name.partition("/")[0] for look in await self.brief() if look.refused})
 
     async def steer(
         self, project_id: UUID, key_id: UUID, name: str, act: str, value: float | str | Mapping[str, int] | None = None

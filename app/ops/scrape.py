@@ -45,7 +45,7 @@ class Fleet:
             "laneway_pool_calls", "Calls: `in_flight`, or `waiting` for a limit.", ("pool", "state")
         )
         self.pool_open = Reading(
-            "laneway_pool_open", "0 while its breaker is open or an operator stopped it.", ("pool",)
+            "laneway_pool_open", "0 while only trials or probes go, or an operator stopped it.", ("pool",)
         )
         self.alerts = Reading("laneway_alerts", "Alerts that stand, by kind.", ("kind",))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -51,12 +52,18 @@ class PoolLimit(Answer):
 
 
 class PoolState(Answer):
-    """Models of a provider that share limits. `most_in_flight` is what its latency allows now; null: not used yet."""
+    """Models of a provider that share limits. `most_in_flight` is what its latency allows now; null: not used yet.
+
+    `reason` is what holds the next call back for a second or more, `blocked_until` until when, as things are; null:
+    nothing, or nobody knows. `provider_auth` and `retry_after`: one trial an interval looks whether that still holds.
+    """
 
     id: str
     provider: str
     models: list[str]
     state: Literal["closed", "open", "half_open", "paused", "draining"]
+    reason: str | None
+    blocked_until: datetime | None
     in_flight: int
     most_in_flight: float | None
     rate_per_s: float | None
@@ -90,6 +97,8 @@ POOL: dict[str, Any] = {
     "provider": "openai",
     "models": ["gpt-5-mini"],
     "state": "closed",
+    "reason": None,
+    "blocked_until": None,
     "in_flight": 31,
     "most_in_flight": 64,
     "rate_per_s": 8.2,

@@ -103,6 +103,8 @@ def pool_view(look: PoolLook) -> dict[str, Any]:
         "provider": look.name.partition("/")[0],
         "models": list(look.models),
         "state": look.state,
+        "reason": look.reason,
+        "blocked_until": look.blocked_until,
         "in_flight": look.in_flight,
         "most_in_flight": known.get("cap"),
         "rate_per_s": known.get("rate_per_s"),

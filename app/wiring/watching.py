@@ -45,9 +45,11 @@ def watching(ground: Ground, file: ConfigFile, hours: Mapping[str, Hours], money
     report = Report(reports, ground.metrics, ground.process_id, clock, role=ground.role, lanes=ground.lanes, file=file)
     parts = Parts(database=database.ping, redis=lambda: answer(redis))
     overview = Overview(Depth(database), reports, clock)
-    lookout = Lookout(Alerts(database), Symptoms(database), overview, parts, hours, file.settings.alerts, clock)
-    file.follow(lambda new: lookout.renew(new.alerts))
     pools = Pools(Levers(redis), lambda: file.settings, Audits(database))
+    lookout = Lookout(
+        Alerts(database), Symptoms(database), overview, parts, hours, file.settings.alerts, clock, pools.refused
+    )
+    file.follow(lambda new: lookout.renew(new.alerts))
     scrape = Scrape(overview, reports, parts, report, lookout, file, pools)
     treasury = Treasury(
         money.ledger, money.allowances, money.books, money.budgets, Alerts(database), ground.ring, clock,
