@@ -95,7 +95,7 @@ class Asking:
         `cache.embedding_ttl_s`.
         """
         identity = checked_identity(name, key)
-        policy, wanted = policy or DEFAULT, checked_texts(texts)
+        policy, wanted = policy or DEFAULT, checked_texts(name, texts)
         asked = Embedded(model, wanted, policy, self._max_cost_nanos, stable_key(self._steps.run.job_id, identity))
 
         async def act(one: Try) -> Any:

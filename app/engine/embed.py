@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from app.domain.errors import ProcessingError
+from app.domain.errors import InputError, ProcessingError
 from app.engine.ask import charge_of, check_cost
 from app.engine.policies import Policy
 from app.engine.run import Run
@@ -28,11 +28,15 @@ class Embedded:
     key: str
 
 
-def checked_texts(texts: Iterable[str]) -> tuple[str, ...]:
-    """The texts. Raises ProcessingError for one that no provider takes."""
+def checked_texts(step: str, texts: Iterable[str]) -> tuple[str, ...]:
+    """The texts. Raises ProcessingError for what is no list of texts, InputError for an empty one: nobody takes it."""
     found = tuple(texts) if not isinstance(texts, str) else (None,)
-    if not all(isinstance(text, str) and text for text in found):
-        raise ProcessingError("embed takes a list of texts, none of them empty")
+    if not all(isinstance(text, str) for text in found):
+        raise ProcessingError(f"step {step!r}: embed takes a list of texts")
+    if "" in found:
+        raise InputError(
+            f"step {step!r}: text {found.index('') + 1} of {len(found)} is empty, which no provider embeds"
+        )
     return tuple(text for text in found if isinstance(text, str))
 
 

@@ -57,11 +57,13 @@ class ScriptedGateway:
         on_text: Callable[[str], None] | None = None,
     ) -> ModelAnswer:
         """The next reply of the step that asks. Raises the reply when it is an exception, MissingReply for none."""
-        found = self._next(CURRENT_STEP.get() or ("", ""))
+        step = CURRENT_STEP.get() or ("", "")
+        found = self._next(step)
         reply = found if isinstance(found, Reply) else Reply(found)
         if request.texts and not isinstance(reply.content, BaseException):
+            vectors = _vectors(step, reply.content)
             record(self._call(request, CallOutcome.SUCCEEDED, reply))
-            return ModelAnswer("", "stop", vectors=tuple(map(tuple, reply.content)))
+            return ModelAnswer("", "stop", vectors=vectors)
         text, failure = _said(reply)
         outcome = CallOutcome.FAILED
         try:
@@ -117,6 +119,14 @@ async def _say(text: str, on_text: Callable[[str], None]) -> None:
     for start in range(0, len(text), _PIECE):
         on_text(text[start : start + _PIECE])
         await asyncio.sleep(0)
+
+
+def _vectors(step: tuple[str, str], content: Any) -> tuple[tuple[float, ...], ...]:
+    """Those of a reply. Raises MissingReply where it holds none."""
+    if not isinstance(content, list | tuple) or not all(isinstance(one, list | tuple) for one in content):
+        example = f"replies={{{step[0]!r}: Reply([[0.5, 1.0], ...])}}"
+        raise MissingReply(f"step {shown(step)!r} embeds: its reply is a vector for each text, {example}")
+    return tuple(map(tuple, content))
 
 
 def _said(reply: Reply) -> tuple[str, BaseException | None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from laneway import Context, workflow
-from laneway.testing import JobFailed, MemoryJournal, Reply, run
+from laneway.testing import JobFailed, MemoryJournal, MissingReply, Reply, run
 
 
 @workflow("embeds", version="1")
@@ -25,6 +25,11 @@ async def test_replies_are_vectors_and_are_recorded() -> None:
     assert await run(embeds, ["a", "b"], journal=journal) == 2.0
 
 
+async def test_vectors_that_stand_in_no_reply_are_told_how_to() -> None:
+    with pytest.raises(MissingReply, match=r"step 'vectors' embeds: .* replies=\{'vectors': Reply\(\[\["):
+        await run(embeds, ["a", "b"], replies={"vectors": [[0.5, 1.0], [0.2, 0.4]]})
+
+
 async def test_other_texts_under_the_same_record_are_a_mismatch() -> None:
     journal = MemoryJournal()
     await run(embeds, ["a"], replies={"vectors": Reply([[1.0]])}, journal=journal)
@@ -35,3 +40,23 @@ async def test_other_texts_under_the_same_record_are_a_mismatch() -> None:
 async def test_a_failure_of_the_provider_is_the_steps() -> None:
     with pytest.raises(JobFailed, match="ValueError"):
         await run(embeds, ["a"], replies={"vectors": ValueError("away")})
+
+
+@pytest.mark.parametrize(
+    ("texts", "says"),
+    [(["a", ""], "input_invalid.*step 'vectors': text 2 of 2 is empty"), (["", "b"], "text 1 of 2 is empty")],
+)
+async def test_an_empty_text_is_wrong_input(texts: list[str], says: str) -> None:
+    with pytest.raises(JobFailed, match=says):
+        await run(embeds, texts)
+
+
+@workflow("embeds-one", version="1")
+async def embeds_one(ctx: Context, text: str) -> int:
+    """Forgets the list."""
+    return len(await ctx.embed("vectors", model="small", texts=text))
+
+
+async def test_a_text_for_a_list_is_the_authors_mistake() -> None:
+    with pytest.raises(JobFailed, match=r"workflow_error.*step 'vectors': embed takes a list of texts"):
+        await run(embeds_one, "abc")

@@ -278,4 +278,5 @@ def test_each_text_is_embedded_once(stack: Stack) -> None:
     }
     assert post(stack, "embeds", {"texts": []}).json()["output"] == []
     wrong = post(stack, "embeds", {"texts": [""]}).json()
-    assert wrong["status"] == "failed" and "none of them empty" in wrong["error"]["detail"]
+    assert (wrong["status"], wrong["disposition"], wrong["error"]["code"]) == ("failed", "quarantine", "input_invalid")
+    assert "text 1 of 1 is empty" in wrong["error"]["detail"]
