@@ -125,6 +125,7 @@ def limits_of(pool: Pool) -> bytes:
         "tokens_per_minute": pool.tokens_per_minute,
         "max_in_flight": pool.at_once,
         "credential": pool.credential,
+        "window": None if pool.window == "refill" else pool.window,
     }
     return orjson.dumps({name: value for name, value in found.items() if value is not None})
 

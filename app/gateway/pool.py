@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from app.clients.base import NO_HINTS, LimitHints
 from app.gateway.ending import Ending
@@ -16,7 +17,8 @@ class Pool:
     """`name` is `provider/pool` or `provider/model`; `max_in_flight` counts calls over all workers.
 
     The next three are what the configuration announces for a minute, and of calls at once; None: found out.
-    `credential` changes with what the provider knows us by.
+    `credential` changes with what the provider knows us by. `window`: how it counts what is announced, by a bucket that
+    refills, the minute of the clock, or a sliding one.
     """
 
     name: str
@@ -25,6 +27,7 @@ class Pool:
     tokens_per_minute: int | None = None
     at_once: int | None = None
     credential: str | None = None
+    window: Literal["refill", "minute", "sliding"] = "refill"
 
 
 @dataclass(frozen=True, slots=True)

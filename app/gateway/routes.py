@@ -92,6 +92,7 @@ class Routes:
                     pool.tokens_per_minute,
                     at_once=pool.max_in_flight,
                     credential=credential,
+                    window=pool.window,
                 )
         if provider == SIMULATED:
             # Our own has no limits that would have to be found out.

@@ -30,7 +30,7 @@ def test_context_features() -> None:
     ("text", "pattern"),
     [
         (_GUIDE, r"up to five minutes\. (`.*?) (?:is|are) checked and, so far,"),
-        (_README, r"`laneway\.toml`;\s+(`.*?) in a step's policy"),
+        (_README, r"of a `Cache`;\s+(`.*?) in a step's policy"),
     ],
     ids=["guide", "README"],
 )

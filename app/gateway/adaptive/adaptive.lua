@@ -35,11 +35,12 @@ local function tell_cap(s, now, most)
 end
 
 -- Takes what the operator knows: limits = {requests_per_minute?, tokens_per_minute?, max_in_flight?, ceiling?,
--- credential?}.
+-- credential?, window?: "minute" | "sliding", where announced limits are counted so}.
 function adaptive.configure(s, now, limits)
   s.ceiling = math.max(1, math.min(limits.ceiling or s.ceiling, limits.max_in_flight or math.huge))
   tell_cap(s, now, limits.max_in_flight)
   shut.renew(s, limits.credential)
+  for _, d in ipairs(s.dims) do d.window = limits.window end
   announcements.configure(s, now, REQUESTS, limits.requests_per_minute)
   announcements.configure(s, now, TOKENS, limits.tokens_per_minute)
 end

@@ -45,7 +45,7 @@ end
 -- What the call needs in the bucket of limit `i`; bulk leaves room for one real-time call.
 local function need(s, i, d, call, reserve)
   local cost = dimension.cost(i, call)
-  if d.known then cost = math.min(cost, 0.95 * d.announced) + 0.01 * d.announced end
+  if d.known and not d.window then cost = math.min(cost, 0.95 * d.announced) + 0.01 * d.announced end
   return reserve and cost + dimension.cost(i, s.real_time) or cost
 end
 

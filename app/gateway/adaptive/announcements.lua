@@ -10,8 +10,9 @@ local function take_in(s, i, now, mark, result, limit, left)
   local own = result.status == 429 and 0 or dimension.cost(i, mark)
   local seen = left + limit / 60 * (now - result.sent) - (d.cum - mark.cums[i] - own)
   if not d.known then
-    d.known, d.active, d.level, s.start = true, true, seen, false
+    d.known, d.active, d.level, s.start = true, true, d.window and math.min(seen, d.unit) or seen, false
   end
+  if d.window then seen = math.min(left, d.level) end -- it comes back with the minute, not little by little
   d.rate, d.announced, d.source = limit / 60, limit, "announced"
   -- A fall is believed at once, a rise slowly: another caller may have seen a bucket that is empty by now.
   d.level = math.min(seen < d.level and seen or d.level + 0.2 * (seen - d.level), limit)

@@ -39,16 +39,34 @@ function dimension.paces(d)
   return d.rate and (d.active or d.known)
 end
 
+-- What was announced for a minute, where the provider counts it by the minute of the clock or over a sliding one; else nil.
+local function counted(d)
+  return d.window and (d.known and d.announced or d.bound and d.bound * 60) or nil
+end
+
 -- A measured limit keeps little in its bucket: bursts are where a guess goes wrong. An announced one keeps its minute.
 function dimension.depth(d)
+  local per_minute = counted(d)
+  if per_minute then return math.max(d.unit + figures.late_s * per_minute / 60, d.want) end
   local depth = d.known and d.announced or math.max(2 * d.unit, 0.5 * (d.rate or 0))
   return math.max(depth, d.want)
+end
+
+-- No 60 s may then hold more than was announced, whenever they begin: the bucket holds a call and what is late, the rate
+-- fills what is left of the minute beside it, and a hundredth stays in hand. Of requests, which come whole, half of one
+-- in hand is enough, and one more fits.
+local function counted_rate(s, d, per_minute)
+  local whole, fits = 0.99 * per_minute, dimension.depth(d)
+  if d == s.dims[REQUESTS] then whole, fits = math.max(whole, per_minute - 0.5), fits - 1 end
+  return math.max(0.5 * per_minute, whole - fits) / 60
 end
 
 -- The rate in use: probes raise a measured one (not beyond what was configured), the breaker's ramp lowers all.
 function dimension.pace(s, d)
   local rate = d.known and d.rate or d.rate * s.gain
   if d.bound then rate = math.min(rate, d.bound) end
+  local per_minute = counted(d)
+  if per_minute then rate = math.min(rate, counted_rate(s, d, per_minute)) end
   return rate * s.share
 end
 

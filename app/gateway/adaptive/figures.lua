@@ -13,6 +13,7 @@ local figures = {
   gains = { 1.06, 1.12, 1.25, 1.5, 2.0, 2.5 }, -- steps of a probe
   step_s = 1.5,
   climb_s = 0.7, -- step after a cut without a measurement
+  late_s = 0.25, -- by which a call may be late, where a provider counts by the minute
   plenty = 0.2, -- share of an announced limit that is left: a refusal contradicts it
   lies = 3, -- contradictions until headers are not believed ...
   disbelief_s = 3600, -- ... for so long
