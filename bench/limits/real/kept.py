@@ -33,7 +33,7 @@ def kept(scenario: Scenario, seed: int, results: Results) -> dict[str, Any]:
         "service": _beside_first_come(own.told, results.first_come.told if results.first_come else None),
         "simulated": _beside_first_come(world, plain),
         "others": {name: _figures(told) for name, told in results.others.items()},
-        "seen": {"jobs": own.jobs, "scripts": own.scripts},
+        "seen": {"jobs": own.jobs, "scripts": own.scripts, "parts": own.parts},
         "series": {
             "limit": _limit(scenario),
             "service": _series(own.told),

@@ -8,8 +8,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,33 +17,42 @@ from typing import Any
 
 import asyncpg
 
+from bench.limits.measure import quantile
 from bench.limits.provider import INF
 from bench.limits.real.call import MODEL
 from bench.limits.real.hidden import change
 from bench.limits.real.simulated import Simulated, simulated
-from bench.limits.real.told import Told, told
-from bench.limits.real.traffic import submit_all
+from bench.limits.real.told import Called, Told, told
+from bench.limits.real.traffic import Entrance
 from bench.limits.real.watch import pools, scripts
 from bench.limits.scenario import Scenario
-from bench.limits.traffic import Job, jobs
+from bench.limits.traffic import REAL_TIME, Job, jobs
 from bench.service import Service, service
 from tests.supervise.embedded import Embedded, embedded
 
+_STEPS = ("stored", "started", "in line", "call", "ended")
+# So slowly can a busy machine take submits.
+_AHEAD_PER_S = 40.0
 # From when on scripts are counted, as a share of the run: the limit is known by then.
 _LATE = 0.7
 _ENDS = """
-select (metadata->>'n')::int as n, status, extract(epoch from ended_at)::float8 as ended from jobs where metadata ? 'n'
+select (metadata->>'n')::int as n, status, reason, lane, extract(epoch from created_at)::float8 as created,
+    extract(epoch from started_at)::float8 as started, extract(epoch from ended_at)::float8 as ended
+from jobs where metadata ? 'n'
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """A run, and what else was seen of it: the pool as operators see it, jobs by status, scripts of the gateway."""
+    """A run, and what else was seen of it: the pool as operators see it, jobs by status, scripts of the gateway, and
+    where real-time jobs spent their time (the 95th percentile of each part, in seconds).
+    """
 
     told: Told
     pools: list[dict[str, Any]]
     jobs: dict[str, int]
     scripts: dict[str, int]
+    parts: dict[str, float]
 
 
 def run(scenario: Scenario, seed: int, folder: Path, *, fair: bool = True) -> Ran:
@@ -118,8 +127,13 @@ async def _measured(
     keys: Mapping[str, str],
 ) -> Ran:  # fmt: skip
     url, until = f"http://{running.host}:{running.port}", scenario.seconds
-    began = time.time()
-    feeding = asyncio.create_task(submit_all(url, keys, wanted, began, until))
+    entrance, flood = Entrance(url, keys), _flood(scenario, wanted)
+    began = time.time() + len(flood) / _AHEAD_PER_S
+    if flood:
+        await entrance.ahead(flood, began)
+        await asyncio.sleep(began - time.time())
+    rest = [job for job in wanted if not (flood and job.lane != REAL_TIME)]
+    feeding = asyncio.create_task(entrance.during(rest, began, until))
     acts = [
         asyncio.create_task(change(provider.url, scenario.hidden, began)),
         asyncio.create_task(_redis_away(scenario, servers.valkey.pid, began)),
@@ -133,13 +147,34 @@ async def _measured(
     calls = provider.calls(began, until)
     seen = {row["n"]: row["ended"] - began for row in ends if row["status"] == "succeeded"}
     result = told(scenario, wanted, calls, seen)
-    by_status = Counter(row["status"] for row in ends)
-    result.tally.lost = by_status["failed"]
+    by_status = {status: sum(row["status"] == status for row in ends) for status in {row["status"] for row in ends}}
+    result.tally.lost = by_status.get("failed", 0)
     ran = await counted
     beside = sum(late_s <= call.sent < late_s + for_s for call in calls)
     # The tally wants those of the whole run.
     result.tally.scripts = sum(ran.values()) * sum(result.tally.attempts) // max(1, beside)
-    return Ran(result, await watched, dict(by_status), {**ran, "calls": beside})
+    return Ran(result, await watched, by_status, {**ran, "calls": beside}, _parts(wanted, ends, calls, began))
+
+
+def _parts(
+    wanted: Sequence[Job], ends: Sequence[asyncpg.Record], calls: Sequence[Called], began: float
+) -> dict[str, float]:
+    """Of those that were answered: until stored, until started, until the answered call, that call, until the end."""
+    arrives, call_of = {job.id: job.arrives for job in wanted}, {call.n: call for call in calls if call.status == 200}
+    steps: dict[str, list[float]] = defaultdict(list)
+    for row in ends:
+        call = call_of.get(row["n"])
+        if row["lane"] != "interactive" or row["status"] != "succeeded" or call is None:
+            continue
+        times = [arrives[row["n"]], row["created"] - began, row["started"] - began, call.sent, call.ended]
+        for name, before, after in zip(_STEPS, times, [*times[1:], row["ended"] - began], strict=True):
+            steps[name].append(after - before)
+    return {name: round(quantile(steps[name], 0.95), 3) for name in _STEPS if steps[name]}
+
+
+def _flood(scenario: Scenario, wanted: Sequence[Job]) -> list[Job]:
+    """Where tenants differ, all of the backlog has to stand in line at once."""
+    return [job for job in wanted if job.lane != REAL_TIME] if len(scenario.traffic.tenants) > 1 else []
 
 
 async def _redis_away(scenario: Scenario, pid: int, began: float) -> None:

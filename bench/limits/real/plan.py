@@ -24,7 +24,7 @@ def _shorter(name: str) -> Scenario:
     if name == "burst":
         return replace(scenario, traffic=replace(traffic, burst=(120.0, 150.0, 10.0)), seconds=240.0)
     if name == "flood":
-        return replace(scenario, traffic=replace(traffic, backlog=5000, late=30.0))
+        return replace(scenario, traffic=replace(traffic, backlog=3000, late=5.0), seconds=300.0)
     if name == "redis_away":
         return replace(scenario, redis_away=(180.0, 300.0))
     return scenario
