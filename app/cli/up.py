@@ -60,7 +60,8 @@ def plan_of(settings: Settings, *, data: Path, host: str, port: int, api: int, w
         postgres_bin=settings.postgres_bin,
         valkey_bin=settings.valkey_bin,
         config=settings.config.absolute() if settings.config else None,
-        simulate=not settings.providers and settings.simulator_url is None,
+        simulate=not settings.takes_test_keys,
+        providers=bool(settings.providers),
         drain_s=settings.drain_s + _DRAIN_MARGIN_S,
     )
 

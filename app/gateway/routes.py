@@ -69,7 +69,7 @@ class Routes:
             ) from None
 
     def _simulated(self, alias: str) -> tuple[LadderTarget, ...]:
-        if self._settings.simulator_url is None and SIMULATED not in self._settings.providers:
+        if not self._settings.takes_test_keys:
             raise SystemFault("a test key needs the simulated provider: set simulator_url to where it listens")
         return (LadderTarget(provider=SIMULATED, model=f"{alias}-sim"),)
 

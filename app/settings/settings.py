@@ -225,6 +225,11 @@ class Settings(BaseSettings):
         return self
 
     @property
+    def takes_test_keys(self) -> bool:
+        """Whether it is known where a simulated provider listens."""
+        return self.simulator_url is not None or SIMULATED in self.providers
+
+    @property
     def simulated(self) -> bool:
         """Whether every alias is served by the simulated provider because none is configured."""
         return not self.providers and self.simulator_url is not None

@@ -37,9 +37,11 @@ def _database(servers: Servers) -> str:
 
 
 def _models(plan: Plan, family: Family) -> str:
-    if family.simulator_url:
-        return f"simulated provider at {family.simulator_url}: its answers are simulated"
-    return f"as {plan.config} says" if plan.config else "as the environment says"
+    simulated = f"simulated provider at {family.simulator_url}: its answers are simulated"
+    if not plan.providers and family.simulator_url:
+        return simulated
+    said = f"as {plan.config} says" if plan.config else "as the environment says"
+    return f"{said}; for test keys the {simulated}" if family.simulator_url else said
 
 
 def _output(plan: Plan) -> str:

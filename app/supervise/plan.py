@@ -12,7 +12,10 @@ from app.supervise.copies import SYSTEM_STORE
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`data` is absolute. An empty URL asks for the embedded server. `port` 0 takes a free one."""
+    """`data` is absolute. An empty URL asks for the embedded server. `port` 0 takes a free one.
+
+    `providers`: real ones are configured; then only test keys ask the simulated one.
+    """
 
     data: Path
     host: str = "127.0.0.1"
@@ -27,6 +30,7 @@ class Plan:
     valkey_bin: str | None = None
     config: Path | None = None
     simulate: bool = True
+    providers: bool = False
     drain_s: float = 30.0
     store: Path = SYSTEM_STORE
 
