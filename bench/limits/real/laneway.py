@@ -36,7 +36,7 @@ _AHEAD_PER_S = 40.0
 # From when on scripts are counted, as a share of the run: the limit is known by then.
 _LATE = 0.7
 _ENDS = """
-select (metadata->>'n')::int as n, status, reason, lane, extract(epoch from created_at)::float8 as created,
+select (metadata->>'n')::int as n, status, error_code, lane, extract(epoch from created_at)::float8 as created,
     extract(epoch from started_at)::float8 as started, extract(epoch from ended_at)::float8 as ended
 from jobs where metadata ? 'n'
 """
@@ -44,8 +44,8 @@ from jobs where metadata ? 'n'
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """A run, and what else was seen of it: the pool as operators see it, jobs by status, scripts of the gateway, and
-    where real-time jobs spent their time (the 95th percentile of each part, in seconds).
+    """A run, and what else was seen of it: the pool as operators see it, jobs by status and error, the gateway's
+    scripts, and where real-time jobs spent their time (the 95th percentile of each part, in seconds).
     """
 
     told: Told
@@ -147,13 +147,15 @@ async def _measured(
     calls = provider.calls(began, until)
     seen = {row["n"]: row["ended"] - began for row in ends if row["status"] == "succeeded"}
     result = told(scenario, wanted, calls, seen)
-    by_status = {status: sum(row["status"] == status for row in ends) for status in {row["status"] for row in ends}}
-    result.tally.lost = by_status.get("failed", 0)
+    by_status: dict[str, int] = defaultdict(int)
+    for row in ends:
+        by_status[f"{row['status']} {row['error_code'] or ''}".rstrip()] += 1
+    result.tally.lost = sum(row["status"] == "failed" for row in ends)
     ran = await counted
     beside = sum(late_s <= call.sent < late_s + for_s for call in calls)
     # The tally wants those of the whole run.
     result.tally.scripts = sum(ran.values()) * sum(result.tally.attempts) // max(1, beside)
-    return Ran(result, await watched, by_status, {**ran, "calls": beside}, _parts(wanted, ends, calls, began))
+    return Ran(result, await watched, dict(by_status), {**ran, "calls": beside}, _parts(wanted, ends, calls, began))
 
 
 def _parts(
