@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,27 +48,28 @@ class _Visit:
 
 
 def main() -> int:
-    """0 when every bar holds. What one visit could not measure is said and left out."""
+    """0 when each visit holds its bars. What one could not measure is said and left out."""
     given = _options()
     visits = [
         _Visit(name, seed, given.alone or seed > given.seed_base, given.seconds)
         for seed in range(given.seed_base, given.seed_base + given.seeds)
         for name in given.scenarios
     ]
-    measured: dict[str, Any] = {"admit": _admit()} if given.admit else {}
-    busy, every = busy_s()
-    runs: dict[str, list[Any]] = {}
+    if given.admit:
+        _keep(given.write, admit=_admit())
+    said, (busy, every) = _facts(), busy_s()
+    failed = 0
     for name, found in _all(visits, given.at_once):
-        runs.setdefault(name, []).append(found)
+        now_busy, now_every = busy_s()
+        found |= {"facts": said, "busy": round((now_busy - busy) / (now_every - every), 3)}
+        _keep(given.write, runs={name: [found]})
+        failed += not page.holds(name, [found])
         sys.stdout.write("\n".join([*page.lines({name: [found]}), ""]))
         sys.stdout.flush()
-    busy, every = busy_s()[0] - busy, busy_s()[1] - every
-    said = f"{_facts(given.seeds)} Processors {busy / every:.0%} busy, other work included."
-    for found in runs.values():
-        found[:] = [{"facts": said, **one} for one in found]
     if given.write:
-        _write({**measured, "runs": runs})
-    return 0 if all(page.holds(name, found) for name, found in runs.items()) else 1
+        subprocess.run([str(BENCH_PYTHON), "-m", "bench.limits.real.draw"], cwd=ROOT, check=True)
+        _PAGE.write_text(renewed(_PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    return 1 if failed else 0
 
 
 def _options() -> argparse.Namespace:
@@ -126,18 +127,26 @@ def _admit() -> Any:
         return json.loads(out.read_text(encoding="utf-8"))
 
 
-def _facts(seeds: int) -> str:
+def _facts() -> str:
+    """Of the machine and the versions."""
     with ground() as servers:
-        return facts(servers.place(), seeds).replace("round", "seed")
+        return facts(servers.place(), 1).replace(", 1 round;", ";")
 
 
-def _write(measured: dict[str, Any]) -> None:
-    """What was not measured this time, other seeds too, stays as it was."""
+def _keep(write: bool, *, runs: Mapping[str, list[Any]] | None = None, admit: Any = None) -> None:
+    """At once, so that what was measured is not lost. What was not, other seeds too, stays as it was."""
+    if not write:
+        sys.stdout.write(f"{json.dumps(admit)}\n" if admit else "")
+        return
     before = record.load()
-    runs = {name: _joined(before.get("runs", {}).get(name, []), measured["runs"].get(name, [])) for name in PLANS}
-    record.save({**before, **measured, "runs": {name: found for name, found in runs.items() if found}})
-    subprocess.run([str(BENCH_PYTHON), "-m", "bench.limits.real.draw"], cwd=ROOT, check=True)
-    _PAGE.write_text(renewed(_PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    kept = before.get("runs", {})
+    joined = {name: _joined(kept.get(name, []), (runs or {}).get(name, [])) for name in PLANS}
+    record.save(
+        {
+            **({"admit": admit} if admit else {name: before[name] for name in ("admit",) if name in before}),
+            "runs": {name: found for name, found in joined.items() if found},
+        }
+    )
 
 
 def _joined(before: list[Any], now: list[Any]) -> list[Any]:

@@ -110,8 +110,16 @@ def table(path: Path = RECORD) -> str:
     runs = found["runs"]
     held = sum(holds(name, of) for name, of in runs.items())
     head = ["Situation", "Figure", "Bar", "Laneway simulated", "Laneway on the service", "", *_WHO]
-    said = dict.fromkeys(one["facts"] for of in runs.values() for one in of)
-    shown = [*said, "", f"The service holds the bars of {held} of {len(runs)} situations.", ""]
+    every = [one for of in runs.values() for one in of]
+    busy = [one["busy"] for one in every]
+    said = f"Processors {min(busy):.0%} to {max(busy):.0%} busy, other work on the machine included."
+    shown = [
+        *dict.fromkeys(one["facts"] for one in every),
+        said,
+        "",
+        f"The service holds the bars of {held} of {len(runs)} situations.",
+        "",
+    ]
     shown += [f"| {' | '.join(head)} |", "| --- " * len(head) + "|", *lines(runs)]
     if admit := found.get("admit"):
         shown += ["", *_admit(admit, runs)]
