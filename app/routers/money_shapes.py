@@ -89,8 +89,10 @@ class UsageQuery(Body):
 
 
 class UsageSums(Answer):
-    """What calls used. `saved_usd`: what caches saved; `failed_cost_usd`: the cost of calls that came to nothing;
-    `uncertain_cost_usd`: how much of the cost is an estimate, of calls without a known price or count of tokens.
+    """What calls used. `group`: a day, a workflow, `provider/model` or a key, `none` for what is nobody's.
+
+    `saved_usd`: what caches saved; `failed_cost_usd`: the cost of calls that came to nothing; `uncertain_cost_usd`: how
+    much of the cost is an estimate, of calls without a known price or count of tokens.
     """
 
     group: str | None

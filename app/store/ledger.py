@@ -63,14 +63,14 @@ update bookkeeping set rolled = place.until from place where exists (select from
 """
 # $1 project, $2 test mode, $3 and $4 from and to, $5 to $8 the same as ids, of the full hours first.
 _PARTS = f"""
-    select hour, workflow, key_id, model, {", ".join(_ADDED)} from usage_hours
+    select hour, workflow, key_id, provider, model, {", ".join(_ADDED)} from usage_hours
     where project_id = $1 and test_mode = $2 and hour >= $3 and hour < $4
     union all
-    select {HOUR}, workflow, coalesce(key_id, '{_NO_KEY}'), model, {_ROW} from ledger
+    select {HOUR}, workflow, coalesce(key_id, '{_NO_KEY}'), provider, model, {_ROW} from ledger
     where xid >= (select rolled from bookkeeping) and project_id = $1 and test_mode = $2
         and call_id >= $5 and call_id < $6
     union all
-    select {HOUR}, workflow, coalesce(key_id, '{_NO_KEY}'), model, {_ROW} from ledger
+    select {HOUR}, workflow, coalesce(key_id, '{_NO_KEY}'), provider, model, {_ROW} from ledger
     where project_id = $1 and test_mode = $2
         and ((call_id >= $7 and call_id < least($5, $8)) or (call_id >= $6 and call_id < $8))
 """
@@ -84,7 +84,8 @@ where ($9::text is null or workflow = $9) and ($10::uuid is null or key_id = $10
 _GROUPS = {
     "day": "to_char(hour at time zone 'UTC', 'YYYY-MM-DD')",
     "workflow": "workflow",
-    "model": "model",
+    # What an output that was known has saved is no model's.
+    "model": "case when model = '' then 'none' else provider || '/' || model end",
     "key": "key_id::text",
 }
 _LOSE = f"""
@@ -184,7 +185,7 @@ class Charged:
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """What a group of calls used; `group` is a day, a workflow, a model or a key's id, and None for all of them."""
+    """What a group of calls used; `group` is a day, a workflow, `provider/model` or a key's id, and None for all."""
 
     group: str | None
     calls: int

@@ -82,7 +82,7 @@ def test_a_date_is_the_whole_day_in_utc_and_a_time_is_itself(project: Project) -
 
 def test_what_caches_saved_what_failed_and_what_is_uncertain_in_each_grouping(project: Project) -> None:
     key = ids.show("key", project.live.key.id)
-    costs = {"day": {"2026-03-02": 1110}, "workflow": {"a": 10, "b": 1100}, "model": {"x": 1010, "y": 100}}
+    costs = {"day": {"2026-03-02": 1110}, "workflow": {"a": 10, "b": 1100}, "model": {"main/x": 1010, "main/y": 100}}
     for group_by, expected in {**costs, "key": {key: 1110}}.items():
         assert project.costs(group_by=group_by, **DAY) == expected
         total = project.ask(group_by=group_by, **DAY)["total"]

@@ -48,7 +48,9 @@ def drawn(chance: random.Random, keys: list[UUID | None]) -> Row:
     outcome = chance.choice(["succeeded"] * 4 + ["failed", "late", "lost", "cached"])
     cost = 0 if outcome == "cached" else chance.randrange(10**9)
     made = UUID(int=ids.uuid7_floor(int(at.timestamp() * 1000)).int | chance.getrandbits(62))
-    what = (chance.choice(keys), chance.choice("ab"), chance.choice("xy"), outcome)
+    # A whole output that was known is no model's.
+    model = "" if outcome == "cached" and chance.random() < 0.5 else chance.choice("xy")
+    what = (chance.choice(keys), chance.choice("ab"), model, outcome)
     return Row(made, at, *what, chance.randrange(1000), cost, chance.randrange(9) if outcome == "cached" else 0)
 
 
@@ -60,7 +62,8 @@ def moment(chance: random.Random) -> datetime:
 
 def summed(rows: list[Row], span: Span, group_by: str) -> dict[str | None, tuple[int, ...]]:
     """What `used` has to tell, from the rows."""
-    names = {"day": lambda r: f"{r.at:%Y-%m-%d}", "workflow": lambda r: r.workflow, "model": lambda r: r.model}
+    names = {"day": lambda r: f"{r.at:%Y-%m-%d}", "workflow": lambda r: r.workflow}
+    names["model"] = lambda r: f"main/{r.model}" if r.model else "none"
     names["key"] = lambda r: ids.show("key", r.key_id) if r.key_id else "none"
     found: dict[str | None, list[Row]] = {None: []}
     for row in rows:
