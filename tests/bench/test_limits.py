@@ -77,6 +77,7 @@ def test_the_record_is_the_page(tmp_path: Path) -> None:
         "simulated": simulated,
         "others": {"AIMD": {"use": 99.0, "refused": 14.0}},
         "facts": "one machine",
+        "busy": 0.5,
     }
     admit = {"calls_per_s": 200.0, "p50_ms": 1.1, "p99_ms": 4.2, "scripts": 1.9}
     path.write_text(json.dumps({"runs": {"hidden_requests": [run, run]}, "admit": admit}))

@@ -141,12 +141,8 @@ def _keep(write: bool, *, runs: Mapping[str, list[Any]] | None = None, admit: An
     before = record.load()
     kept = before.get("runs", {})
     joined = {name: _joined(kept.get(name, []), (runs or {}).get(name, [])) for name in PLANS}
-    record.save(
-        {
-            **({"admit": admit} if admit else {name: before[name] for name in ("admit",) if name in before}),
-            "runs": {name: found for name, found in joined.items() if found},
-        }
-    )
+    told = {"admit": admit} if admit else {}
+    record.save({**before, **told, "runs": {name: found for name, found in joined.items() if found}})
 
 
 def _joined(before: list[Any], now: list[Any]) -> list[Any]:

@@ -37,6 +37,7 @@ def draw(name: str, runs: list[dict[str, Any]]) -> None:
     for who, colour in (("simulated", _SIMULATED), ("service", _SERVICE)):
         lower.step(times, _summed(series[who]["refused"]), where="post", color=colour, linewidth=1.4)
     lower.set_ylabel("429s so far")
+    lower.set_ylim(0, 1.1 * max(10, *(sum(series[who]["refused"]) for who in ("simulated", "service"))))
     lower.set_xlabel("seconds since the start, from cold")
     upper.set_title(f"{name.replace('_', ' ')}, seed {run['seed']}", fontsize=10)
     for axes in (upper, lower):

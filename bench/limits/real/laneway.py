@@ -32,7 +32,7 @@ from tests.supervise.embedded import Embedded, embedded
 
 _STEPS = ("stored", "started", "in line", "call", "ended")
 # So slowly can a busy machine take submits.
-_AHEAD_PER_S = 40.0
+_AHEAD_PER_S = 15.0
 # From when on scripts are counted, as a share of the run: the limit is known by then.
 _LATE = 0.7
 _ENDS = """
