@@ -64,6 +64,8 @@ def _variable(key: _Key, missing: bool, environment: Mapping[str, str]) -> str |
     """The variable that gave this key its value, or a part of it; of a missing one, a part of what lacks it."""
     lowered = tuple(part.lower() for part in key)
     whole = lowered[:-1] if missing else lowered
+    if not whole:
+        return None
     found = [
         name
         for name, path in _own(environment)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel, ValidationError
 
 from app.settings import ConfigurationError, load_settings, masked
+from app.settings.refusal import explain
 
 GOOD = """
 [providers.main]
@@ -191,3 +193,13 @@ def test_a_missing_provider_key_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
     write(GOOD)
     monkeypatch.delenv("MAIN_API_KEY")
     assert "providers.main.api_key_env" in refused()
+
+
+def test_a_rule_without_a_key_is_blamed_on_no_variable() -> None:
+    class Odd(BaseModel):
+        mode: str
+
+    with pytest.raises(ValidationError) as caught:
+        Odd.model_validate({})
+    said = explain(caught.value, Path("laneway.toml"), {"LANEWAY_LEASE_S": "4"})
+    assert said.endswith("(laneway.toml):\n  mode: Field required")
