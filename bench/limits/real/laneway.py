@@ -34,7 +34,7 @@ _STEPS = ("stored", "started", "in line", "call", "ended")
 # So slowly can a busy machine take submits.
 _AHEAD_PER_S = 15.0
 # From when on scripts are counted, as a share of the run: the limit is known by then.
-_LATE = 0.7
+_LATE = 0.8
 _ENDS = """
 select (metadata->>'n')::int as n, status, error_code, lane, extract(epoch from created_at)::float8 as created,
     extract(epoch from started_at)::float8 as started, extract(epoch from ended_at)::float8 as ended
