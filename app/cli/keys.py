@@ -19,6 +19,7 @@ from app.store.keys import DEFAULT_PROJECT, Keys
 
 keys = typer.Typer(name="keys", help="API keys. Needs LANEWAY_DATABASE_URL.", no_args_is_help=True)
 Result = TypeVar("Result")
+_LONGEST = 200
 
 
 @keys.command()
@@ -31,6 +32,11 @@ def create(
     """Print a new key: this once, it is stored nowhere."""
     if mode not in ("live", "test"):
         raise typer.BadParameter("use live or test", param_hint="--mode")
+    for option, text in (("--name", name), ("--project", project)):
+        if not 1 <= len(text) <= _LONGEST or "\x00" in text:
+            raise typer.BadParameter(f"write 1 to {_LONGEST} characters", param_hint=option)
+    if "/" in project:
+        raise typer.BadParameter("a project's name has no slash: choose another", param_hint="--project")
     try:
         minted = _with(lambda keys, access: access.mint(name, project=project, scopes=scope or SCOPES, mode=mode))
     except ValueError as error:

@@ -35,6 +35,10 @@ async def create_key(request: Request, key: AdminDep, runtime: RuntimeDep, body:
     """
     wanted = parse(NewKeyBody, body)
     _known_workflows(runtime, wanted.workflows or [])
+    if wanted.expires_at is not None and wanted.expires_at <= runtime.clock.now():
+        raise field_problem("/expires_at", "this has passed: name a later time, or leave it out")
+    if "test" in (wanted.mode, key.mode) and not runtime.settings.takes_test_keys:
+        raise field_problem("/mode", "a test key needs the simulated provider: set simulator_url to where it listens")
     made = await runtime.grants.make(
         key,
         Wanted(

@@ -8,7 +8,10 @@ from typing import Any
 
 import httpx
 import pytest
+from click.testing import Result
+from typer.testing import CliRunner
 
+from app.cli.keys import keys as keys_command
 from app.routers import money_shapes
 from tests.routers.support import Keys, alone, fresh, nobody, problem
 from tests.stack import KEY, Stack, bearer, until
@@ -52,8 +55,9 @@ def test_a_hundred_equal_posts_make_one_key_and_show_its_text_once(stack: Stack)
     repeated = [answer for answer in answers if answer.headers.get("idempotent-replayed") == "true"]
     assert len(repeated) == len(answers) - 1
     problem(post(stack, URL, {**body, "name": "another"}, idempotency=name), "idempotency_key_reused")
-    bad = post(stack, URL, {"name": ""}, idempotency=fresh())
-    problem(bad, "input_invalid", "/name")
+    past = {"name": "x", "expires_at": "2020-01-01T00:00:00Z"}
+    for wrong, pointer in (({"name": ""}, "/name"), (past, "/expires_at"), ({"name": "x", "mode": "dry"}, "/mode")):
+        problem(post(stack, URL, wrong, idempotency=fresh()), "input_invalid", pointer)
 
 
 def test_a_rotated_key_works_until_its_grace_is_over(stack: Stack) -> None:
@@ -191,6 +195,32 @@ def test_pages_hold_each_once_newest_first(stack: Stack, keys: Keys, path: str) 
     problem(nobody(stack).get(f"{path}?cursor=x", headers=bearer(admin)), "invalid_cursor")
     problem(nobody(stack).get(f"{path}?limit=0", headers=bearer(admin)), "input_invalid", "/limit")
     problem(nobody(stack).get(f"{path}?page=2", headers=bearer(admin)), "unknown_field", "/page")
+
+
+def laneway(stack: Stack, *words: str) -> Result:
+    """The command line on the stack's database."""
+    return CliRunner().invoke(keys_command, words, env=stack.environment)
+
+
+def test_keys_from_the_command_line(stack: Stack) -> None:
+    """Made, listed and ended there, each told in the audit as nobody's key's; what is wrong is named by its option."""
+    project = fresh()
+    for option, text in (("--mode", "dry"), ("--scope", "jobs:all"), ("--project", "a/b"), ("--name", "")):
+        given = {"--name": "from a shell", "--project": project, option: text}
+        refused = laneway(stack, "create", *(word for pair in given.items() for word in pair))
+        assert refused.exit_code == 2 and option in refused.output, refused.output
+    made = laneway(
+        stack, "create", "--name", "from a shell", "--project", project, "--scope", "ops:read", "--scope", "jobs:read",
+        "--mode", "test",
+    )  # fmt: skip
+    text = made.stdout.strip()
+    assert made.exit_code == 0 and text.startswith("lw_test_") and works(stack, text)
+    (line,) = [one for one in laneway(stack, "list").stdout.splitlines() if text[:12] in one and "shell" in one]
+    key_id = line.split()[0]
+    assert "jobs:read,ops:read" in line and audit(stack, text) == [("keys.created", [key_id])]
+    assert laneway(stack, "revoke", key_id).exit_code == 0
+    until(lambda: not works(stack, text), 5)
+    assert laneway(stack, "revoke", key_id).exit_code == 1
 
 
 def test_who_made_rotated_changed_and_ended_a_key_stands_in_the_audit(stack: Stack, keys: Keys) -> None:

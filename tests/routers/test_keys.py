@@ -28,7 +28,11 @@ PROTECTED = [
     ("GET", "/v1/workflows"), ("GET", "/v1/workflows/noop"), ("GET", "/v1/workflows/noop/versions/1"),
     ("POST", "/v1/workflows/noop/jobs"), ("GET", "/v1/jobs"), ("GET", "/v1/jobs/job_x"),
     ("GET", "/v1/jobs/job_x/output"), ("GET", "/v1/jobs/job_x/trace"), ("POST", "/v1/jobs/job_x/cancel"),
-    ("POST", "/v1/jobs/job_x/retry"), ("GET", "/v1/status"),
+    ("POST", "/v1/jobs/job_x/retry"), ("GET", "/v1/status"), ("GET", "/v1/usage"), ("GET", "/v1/limits"),
+    ("GET", "/v1/errors"), ("GET", "/v1/audit"), ("POST", "/v1/api-keys"), ("GET", "/v1/api-keys"),
+    ("GET", "/v1/api-keys/key_x"), ("PATCH", "/v1/api-keys/key_x"), ("DELETE", "/v1/api-keys/key_x"),
+    ("POST", "/v1/api-keys/key_x/rotate"), ("POST", "/v1/projects"), ("GET", "/v1/projects"),
+    ("GET", "/v1/projects/prj_x"),
 ]  # fmt: skip
 
 
@@ -61,7 +65,8 @@ SCOPED = [
     ("jobs:write", "GET", "/v1/jobs"), ("jobs:write", "GET", "/v1/workflows"),
     ("jobs:write", "GET", "/v1/jobs/job_x/trace"), ("jobs:read", "POST", "/v1/workflows/noop/jobs"),
     ("jobs:read", "POST", "/v1/jobs/job_x/cancel"), ("jobs:read", "POST", "/v1/jobs/job_x/retry"),
-    ("jobs:read", "GET", "/v1/status"),
+    ("jobs:read", "GET", "/v1/status"), ("jobs:read", "GET", "/v1/api-keys"), ("jobs:write", "GET", "/v1/limits"),
+    ("jobs:read", "POST", "/v1/projects"), ("jobs:read", "POST", "/v1/api-keys/key_x/rotate"),
 ]  # fmt: skip
 
 

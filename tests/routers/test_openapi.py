@@ -17,6 +17,7 @@ from app.main import create_app
 from app.routers import (
     event_shapes,
     job_shapes,
+    limit_shapes,
     many_samples,
     many_shapes,
     money_shapes,
@@ -150,7 +151,8 @@ def test_each_workflow_has_a_path_of_its_own(document: dict[str, Any], catalogue
 
 EXAMPLES: list[tuple[type[BaseModel], Any]] = [
     (money_shapes.UsageReport, money_shapes.USAGE), (money_shapes.ApiKeyState, money_shapes.MINTED),
-    (money_shapes.NewKeyBody, money_shapes.NEW_KEY),
+    (money_shapes.NewKeyBody, money_shapes.NEW_KEY), (money_shapes.ProjectState, money_shapes.PROJECT),
+    (limit_shapes.ClientLimits, limit_shapes.LIMITS), (limit_shapes.ErrorList, limit_shapes.ERRORS),
     (job_shapes.Job, samples.JOB), (job_shapes.Job, samples.QUEUED), (job_shapes.Job, samples.CANCELED),
     (job_shapes.JobPage, samples.PAGE), (workflow_shapes.DryRun, samples.DRY_RUN),
     (job_shapes.Timeline, samples.TIMELINE), (workflow_shapes.Workflow, samples.WORKFLOW),
