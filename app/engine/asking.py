@@ -8,13 +8,13 @@ from typing import Any, TypeVar, overload
 from app.engine import codec
 from app.engine.ask import Question, Turn, ask, given, turns
 from app.engine.embed import Embedded, Vectors, checked_texts, embed
-from app.engine.policies import DEFAULT, Policy
+from app.engine.policies import Policy
 from app.engine.routing import Route, alias_of, named
 from app.engine.schema import AnswerForm, answer_form, stream_form
 from app.engine.steps import Steps
 from app.engine.stream import Stream
 from app.engine.ways import ways_of_ask
-from app.engine.work import Try, Work, checked_identity, digest_of, misuse, stable_key
+from app.engine.work import Try, Work, checked_identity, checked_policy, digest_of, misuse, stable_key
 from app.gateway.request import Message
 
 T = TypeVar("T")
@@ -69,7 +69,7 @@ class Asking:
         Raises ProcessingError `output_invalid` when two repairs don't help, `cost_cap_reached` at the job's cap.
         """
         name, key = checked_identity(name, key)
-        policy = policy or DEFAULT
+        policy = checked_policy((name, key), policy)
         conversation = turns(prompt, messages)
         question = self._question((name, key), model, conversation, answer_form, output, policy)
 
@@ -95,7 +95,7 @@ class Asking:
         `cache.embedding_ttl_s`.
         """
         identity = checked_identity(name, key)
-        policy, wanted = policy or DEFAULT, checked_texts(name, texts)
+        policy, wanted = checked_policy(identity, policy), checked_texts(name, texts)
         asked = Embedded(model, wanted, policy, self._max_cost_nanos, stable_key(self._steps.run.job_id, identity))
 
         async def act(one: Try) -> Any:
@@ -158,7 +158,7 @@ class Asking:
         """
         identity = checked_identity(name, key)
         conversation = turns(prompt, messages)
-        policy = policy or DEFAULT
+        policy = checked_policy(identity, policy)
         question = self._question(identity, model, conversation, stream_form, output, policy)
         digest = digest_of(identity, named(model), *conversation)
         return Stream(self._steps, identity, digest, policy, question, given(prompt, conversation))

@@ -22,7 +22,7 @@ from app.engine.remember import remembered
 from app.engine.spawn import spawn_work
 from app.engine.tries import MOMENT
 from app.engine.ways import ways_of_step
-from app.engine.work import Try, Work, checked_delta, checked_identity, digest_of, misuse, stable_key
+from app.engine.work import Try, Work, checked_delta, checked_identity, checked_policy, digest_of, misuse, stable_key
 
 T = TypeVar("T")
 T1 = TypeVar("T1")
@@ -83,7 +83,7 @@ class Context(Asking):
         or SystemFault; what is none of these becomes ProcessingError `workflow_error`.
         """
         name, key = checked_identity(name, key)
-        policy = policy or DEFAULT
+        policy = checked_policy((name, key), policy)
         try:
             adapter = codec.returned_by(fn)
         except codec.NotRecordable as error:
@@ -128,7 +128,8 @@ class Context(Asking):
         with its result, and the job has a new output and revision (`job.updated`). While its breaker is open it is left
         out at once.
         """
-        return await self.step(name, fn, *args, key=key, policy=replace(policy or DEFAULT, critical=False))
+        lenient = replace(checked_policy(checked_identity(name, key), policy), critical=False)
+        return await self.step(name, fn, *args, key=key, policy=lenient)
 
     @overload
     async def gather(self, one: Awaitable[T1], /) -> tuple[T1]: ...

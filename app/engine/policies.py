@@ -26,9 +26,9 @@ class Cache:
 
     def __post_init__(self) -> None:
         _positive("Cache.ttl", self.ttl)
-        if isinstance(self.tags, str):
+        if isinstance(self.tags, str) or not all(isinstance(tag, str) for tag in self.tags):
             raise ValueError('Cache.tags is a tuple of names, for instance tags=("reviews",)')
-        if self.near is not None and not 0 < self.near <= 1:
+        if self.near is not None and not (_is_number(self.near) and 0 < self.near <= 1):
             raise ValueError(f"Cache.near is a similarity above 0 and up to 1, not {self.near!r}")
 
     @property
@@ -39,17 +39,27 @@ class Cache:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Let calls of many jobs share one provider call: up to `size` of them, or after `wait` (a duration)."""
+    """Let calls of many jobs share one provider call: up to `size` of them, or after `wait` (a duration).
+
+    `packed` will let an `ask` share one prompt without an accuracy gate. Until windows are built none of it has effect.
+    """
 
     size: int
     wait: str
     on_failure: Literal["split", "fail"] = "split"
     group: str | None = None
+    packed: bool = False
 
     def __post_init__(self) -> None:
         _positive("Window.wait", self.wait)
-        if self.size < 1:
-            raise ValueError(f"Window.size is at least 1, not {self.size!r}")
+        if not isinstance(self.size, int) or self.size < 1:
+            raise ValueError(f"Window.size is a number of at least 1, not {self.size!r}")
+        if self.on_failure not in ("split", "fail"):
+            raise ValueError(f"Window.on_failure is 'split' or 'fail', not {self.on_failure!r}")
+        if self.group is not None and not isinstance(self.group, str):
+            raise ValueError(f"Window.group is a name, not {self.group!r}")
+        if not isinstance(self.packed, bool):
+            raise ValueError(f"Window.packed is True or False, not {self.packed!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +89,12 @@ class Policy:
         _positive("Policy.backoff", self.backoff)
         if self.timeout is not None:
             _positive("Policy.timeout", self.timeout)
+        if self.cache is not None and not isinstance(self.cache, Cache):
+            raise ValueError(f'Policy.cache is a Cache, for instance Cache(ttl="24h"), not {self.cache!r}')
+        if self.batch is not None and not isinstance(self.batch, Window):
+            raise ValueError(f'Policy.batch is a Window, for instance Window(size=10, wait="2s"), not {self.batch!r}')
+        if not isinstance(self.critical, bool):
+            raise ValueError(f"Policy.critical is True or False, not {self.critical!r}")
         if self.breaker is not None and not (isinstance(self.breaker, str) and 0 < len(self.breaker) <= 100):
             raise ValueError(f"Policy.breaker is a name of up to 100 characters, not {self.breaker!r}")
         if self.fallback is not None and not (
@@ -101,6 +117,10 @@ class Policy:
         """The fields set here whose feature is not built yet."""
         near = ("cache.near",) if self.cache is not None and self.cache.near is not None else ()
         return (*(name for name, nothing in UNBUILT.items() if getattr(self, name) != nothing), *near)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _positive(field: str, value: str | float) -> None:

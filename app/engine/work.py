@@ -20,7 +20,7 @@ from app.domain.spans import step_span_id
 from app.domain.step import Via
 from app.engine import codec
 from app.engine.fault import at_step, storable
-from app.engine.policies import Policy
+from app.engine.policies import DEFAULT, Policy
 
 T = TypeVar("T")
 _LONGEST_NAME = 100
@@ -102,6 +102,13 @@ def checked_identity(name: str, key: str | int | None) -> tuple[str, str]:
     if not name:
         raise ProcessingError("a step needs a name")
     return name, text
+
+
+def checked_policy(identity: tuple[str, str], policy: Policy | None) -> Policy:
+    """The step's policy, by default the usual one. Raises ProcessingError for what is none."""
+    if policy is not None and not isinstance(policy, Policy):
+        raise misuse(identity, f"takes policy=Policy(...), not {policy!r:.100}")
+    return policy or DEFAULT
 
 
 def checked_delta(value: Any) -> Any:

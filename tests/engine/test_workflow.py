@@ -174,7 +174,16 @@ def test_other_objects_may_have_such_names(tmp_path: Path) -> None:
         lambda: Policy(backoff=0),
         lambda: Cache(ttl="x"),
         lambda: Cache(ttl="1h", tags="reviews"),  # type: ignore[arg-type]
+        lambda: Cache(ttl="1h", tags=(1,)),  # type: ignore[arg-type]
         lambda: Cache(ttl="1h", near=2),
+        lambda: Cache(ttl="1h", near="x"),  # type: ignore[arg-type]
+        lambda: Policy(cache="24h"),  # type: ignore[arg-type]
+        lambda: Policy(batch=10),  # type: ignore[arg-type]
+        lambda: Policy(critical="no"),  # type: ignore[arg-type]
+        lambda: Window(size="5", wait="1s"),  # type: ignore[arg-type]
+        lambda: Window(size=5, wait="1s", on_failure="stop"),  # type: ignore[arg-type]
+        lambda: Window(size=5, wait="1s", group=1),  # type: ignore[arg-type]
+        lambda: Window(size=5, wait="1s", packed=1),  # type: ignore[arg-type]
         lambda: Window(size=0, wait="1s"),
         lambda: Window(size=5, wait="0s"),
     ],
@@ -190,6 +199,7 @@ def test_a_policy_knows_what_has_no_effect_yet() -> None:
         cache=Cache(ttl="1h"), batch=Window(size=2, wait="1s"), fallback="large", breaker="b", critical=False
     )
     assert policy.without_effect == ("batch",)
+    assert Window(size=1, wait="2s", packed=True).packed
     assert Policy(cache=Cache(ttl="1h", near=0.9)).without_effect == ("cache.near",)
     assert (Policy(timeout=2.5).timeout_s, Policy(backoff="2m").backoff_s) == (2.5, 120)
 
