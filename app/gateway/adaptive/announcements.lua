@@ -39,23 +39,42 @@ local function contradicts(result)
   return plenty
 end
 
--- What was announced is forgotten: a start from what was accepted lately, and what is in the air counts for nothing.
+-- What was announced of one limit is forgotten; what was configured stands again.
+local function unknow(d)
+  if not d.known then return end
+  d.known, d.announced, d.source = false, 0, d.bound and "configured" or nil
+  d.rate, d.active, d.level = d.bound, d.bound ~= nil, math.min(d.level, 0)
+end
+
+-- Nothing is announced any more: a start from what was accepted lately.
+local function start_over(s, now)
+  local requests, first = s.dims[REQUESTS], s.trail[1]
+  s.start, s.ramp_at, s.ramp_cum = true, now + figures.ramp_s, requests.cum
+  measurement.forget(s)
+  if requests.bound then return end
+  local lately = first and (requests.cum - first.cums[REQUESTS]) / math.max(5, now - first.at) or 0
+  requests.rate, requests.active = math.max(figures.first_rate, lately), true
+end
+
+-- Nothing that it announces is believed for a while, and what is in the air counts for nothing.
 local function disbelieve(s, now)
   s.disbelief_until, s.lies, s.last_cut = now + figures.disbelief_s, 0, now
-  s.start, s.ramp_at, s.ramp_cum = true, now + figures.ramp_s, s.dims[REQUESTS].cum
-  measurement.forget(s)
   dimension.sync_all(s, now)
-  for i, d in ipairs(s.dims) do
-    if d.known then
-      d.known, d.announced, d.source = false, 0, d.bound and "configured" or nil
-      d.rate, d.active, d.level = d.bound, d.bound ~= nil, math.min(d.level, 0)
-    end
-    if i == REQUESTS and not d.bound then
-      local first = s.trail[1]
-      local lately = first and (d.cum - first.cums[i]) / math.max(5, now - first.at) or 0
-      d.rate, d.active = math.max(figures.first_rate, lately), true
-    end
+  for _, d in ipairs(s.dims) do unknow(d) end
+  start_over(s, now)
+end
+
+-- A limit that answers said and say no more ages out.
+local function age(s, now, d, result)
+  if not d.known or result.status < 200 or result.status >= 300 then return end
+  d.bare = (d.bare or 0) + 1
+  if d.bare < figures.bare or now - (d.told_at or s.headers_at) < figures.bare_s then return end
+  dimension.sync_all(s, now)
+  unknow(d)
+  for _, each in ipairs(s.dims) do
+    if dimension.paces(each) then return end
   end
+  start_over(s, now)
 end
 
 -- Whether the headers are believed; after some lies within a minute they are not, for an hour.
@@ -75,7 +94,9 @@ function announcements.read(s, now, mark, result)
     local limit, left = result["limit_" .. key], result["left_" .. key]
     if limit and left and limit > 0 and left >= 0 then
       take_in(s, i, now, mark, result, limit, left)
-      any = true
+      s.dims[i].told_at, s.dims[i].bare, any = result.sent, 0, true
+    else
+      age(s, now, s.dims[i], result)
     end
   end
   if any then
