@@ -44,6 +44,7 @@ function line.join(lane, tenant, member, rank, since)
   if redis.call('ZADD', key, 'NX', score, member) == 0 then return end
   local lines = line_pool.lines[lane + 1]
   local one = lines[tenant] or { vt = 0, waiting = 0 }
+  if one.waiting == 0 then redis.call('EXPIRE', key, UNUSED_S) end
   one.waiting, one.at, lines[tenant] = one.waiting + 1, line_now, one
   heads[key], listed[lane] = nil, nil
 end

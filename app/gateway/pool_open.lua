@@ -5,6 +5,8 @@ local STATE, LEASES, ROOT = KEYS[1], KEYS[2], KEYS[3]
 local FORMAT = 1
 -- A pool that nobody used for so long is forgotten.
 local KEPT_S = 30 * 86400
+-- Its leases and its line are worth nothing without anybody who beats.
+local UNUSED_S = 86400
 -- A process that was silent for so long waits no more; its leases are kept longer: its calls may be in the air.
 local SILENT_S, DEAD_S = 3, 20
 -- Where calls are in flight somebody comes every few seconds. A longer gap is a clock that was set forward, or a Redis

@@ -57,6 +57,15 @@ local function count()
   return alive
 end
 
+local function renew()
+  redis.call('EXPIRE', LEASES, UNUSED_S)
+  for lane = 0, 1 do
+    for tenant, one in pairs(pool.lines[lane + 1]) do
+      if one.waiting > 0 then redis.call('EXPIRE', queue(lane, tenant), UNUSED_S) end
+    end
+  end
+end
+
 local function adopt()
   for _ = 1, tonumber(next_argument()) do
     local id, ms = next_argument(), tonumber(next_argument())
@@ -137,7 +146,10 @@ local function grant()
     leases[#leases + 1], leases[#leases + 2] = string.format('%.3f', now + head.lease_s), id
     if head.process == me then give(id, mark) else send(head.process, id, mark) end
   end
-  if #leases > 0 then redis.call('ZADD', LEASES, unpack(leases)) end
+  if #leases > 0 then
+    redis.call('ZADD', LEASES, unpack(leases))
+    redis.call('EXPIRE', LEASES, UNUSED_S)
+  end
   return wait_s, reason or ''
 end
 
@@ -174,6 +186,7 @@ adopt()
 settle()
 leave()
 join()
+if beat then renew() end
 local wait_s, reason = grant()
 local again_s, keeper = appoint(wait_s)
 answer[2], answer[3], answer[4] = again_s < 0 and -1 or math.ceil(again_s * 1000), reason, keeper
