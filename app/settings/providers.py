@@ -24,7 +24,7 @@ class PoolSettings(Group):
     tokens_per_minute: Annotated[int | None, Field(gt=0)] = None
     # Calls in flight over all workers; None takes gateway.max_in_flight.
     max_in_flight: Annotated[int | None, Field(gt=0, le=100_000)] = None
-    # How the provider counts what is announced: a bucket that refills, by the minute of the clock, over the last minute.
+    # How the provider counts what is announced: a bucket that refills, by minutes of the clock, over the last minute.
     window: Literal["refill", "minute", "sliding"] = "refill"
 
 
