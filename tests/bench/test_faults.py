@@ -22,7 +22,10 @@ def servers() -> Iterator[Ground]:
         yield found
 
 
-@pytest.mark.parametrize("peer", [LANEWAY, PEERS[1]], ids=lambda peer: peer.name)
+@pytest.mark.parametrize(
+    "peer",
+    [pytest.param(LANEWAY, marks=pytest.mark.slow, id=LANEWAY.name), pytest.param(PEERS[1], id=PEERS[1].name)],
+)
 def test_jobs_note_their_begin_and_end(servers: Ground, peer: Peer) -> None:
     with site(peer, servers.place()) as here:
         here.enqueue(3, 0.01)

@@ -12,7 +12,7 @@ from app.clients.http import open_http
 from tests.loadtest.provider_process import ProviderProcess, running_provider
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def client_provider() -> Iterator[ProviderProcess]:
     with running_provider("--seed", "11") as running:
         yield running

@@ -13,7 +13,7 @@ from tests.supervise.embedded import open_folder
 WORKFLOWS = "tests.flows.catalogue,tests.dead_letters.catalogue"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack() -> Iterator[Stack]:
     """Running; tests share it and must not stop its processes."""
     with open_folder() as folder, running_stack(folder, LANEWAY_WORKFLOWS=WORKFLOWS) as made:

@@ -1,4 +1,4 @@
-"""`laneway jobs dead`, `replay` and `show` in a terminal of their own."""
+"""`laneway jobs dead`, `replay` and `show`: once each in a terminal of its own, with other words in this process."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import subprocess
 import sys
 
 import pytest
+from typer.testing import CliRunner, Result
 
+from app.cli import command_line
 from tests.dead_letters.yard import Yard
 from tests.stack import KEY, ROOT
 
@@ -25,6 +27,19 @@ def told(yard: Yard, *words: str) -> str:
     """What a command says that must succeed."""
     done = laneway(yard, *words)
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    return done.stdout
+
+
+def here(yard: Yard, *words: str) -> Result:
+    """The same in this process: a process of its own costs as much as ten requests."""
+    environment = {"LANEWAY_URL": yard.stack.url, "LANEWAY_API_KEY": KEY, "COLUMNS": "400"}
+    return CliRunner(env=environment).invoke(command_line(("jobs",)), ["jobs", *words])
+
+
+def told_here(yard: Yard, *words: str) -> str:
+    """What a command says in this process that must succeed."""
+    done = here(yard, *words)
+    assert (done.exit_code, done.stderr) == (0, ""), done.stderr
     return done.stdout
 
 
@@ -50,46 +65,46 @@ def test_causes_are_listed(broken: Yard) -> None:
 
 def test_quarantine_and_filters(broken: Yard) -> None:
     tag = ("-f", f"tag={broken.tag}")
-    assert told(broken, "dead", *tag, "--quarantine").splitlines()[-1] == "1 quarantined job, 1 cause"
-    assert told(broken, "dead", *tag, "-f", "class=transient").splitlines()[-1] == "1 dead letter, 1 cause"
-    assert told(broken, "dead", *tag, "-f", "since=2h", "-f", "code=processing_broken").splitlines()[-1] == (
+    assert told_here(broken, "dead", *tag, "--quarantine").splitlines()[-1] == "1 quarantined job, 1 cause"
+    assert told_here(broken, "dead", *tag, "-f", "class=transient").splitlines()[-1] == "1 dead letter, 1 cause"
+    assert told_here(broken, "dead", *tag, "-f", "since=2h", "-f", "code=processing_broken").splitlines()[-1] == (
         "2 dead letters, 1 cause"
     )
-    assert told(broken, "dead", *tag, "-f", "until=2h") == "no dead letters\n"
-    assert json.loads(told(broken, "dead", *tag, "--json"))["total"] == 3
+    assert told_here(broken, "dead", *tag, "-f", "until=2h") == "no dead letters\n"
+    assert json.loads(told_here(broken, "dead", *tag, "--json"))["total"] == 3
 
 
 def test_a_filter_that_means_nothing_is_refused(yard: Yard) -> None:
     for text in ("colour=red", "workflow", "workflow="):
-        refused = laneway(yard, "dead", "--filter", text)
-        assert refused.returncode == 2
+        refused = here(yard, "dead", "--filter", text)
+        assert refused.exit_code == 2
         assert "NAME=VALUE" in refused.stderr
-    assert laneway(yard, "replay").returncode == 2
-    assert laneway(yard, "replay", "job_x", "-f", "tag=a").returncode == 2
+    assert here(yard, "replay").exit_code == 2
+    assert here(yard, "replay", "job_x", "-f", "tag=a").exit_code == 2
     empty = laneway(yard, "replay", "-f", "disposition=quarantine")
     assert (empty.returncode, empty.stderr.split(":")[0]) == (1, "input_invalid")
 
 
 def test_a_dry_run_and_a_replay(broken: Yard) -> None:
     tag = ("-f", f"tag={broken.tag}")
-    assert told(broken, "replay", *tag, "--dry-run").splitlines()[-1] == "Would replay 3 jobs, 2 causes"
+    assert told_here(broken, "replay", *tag, "--dry-run").splitlines()[-1] == "Would replay 3 jobs, 2 causes"
     assert {job["status"] for job in broken.jobs().values()} == {"failed"}
     broken.mend()
     lines = told(broken, "replay", *tag).splitlines()
     assert re.fullmatch(r"op_\w{26}: 3 to replay", lines[0])
     assert lines[-1] == "3 of 3 replayed."
     broken.settled("succeeded", 3)
-    assert told(broken, "dead", *tag) == "no dead letters\n"
+    assert told_here(broken, "dead", *tag) == "no dead letters\n"
 
 
 def test_ids_in_another_version_or_from_the_start(broken: Yard) -> None:
     first, *_ = broken.causes()["data"][0]["sample_job_ids"]
     fine = broken.stack.submit("noop", {"n": 1}, wait=10)["id"]
     broken.mend()
-    last = told(broken, "replay", first, fine, "--from-start").splitlines()[-1]
+    last = told_here(broken, "replay", first, fine, "--from-start").splitlines()[-1]
     assert last == "1 of 2 replayed, 1 skipped: no dead letters any more."
     assert broken.stack.ended(first)["status"] == "succeeded"
-    told(broken, "replay", "-f", f"tag={broken.tag}", "-f", "workflow=breaks", "--version", "2")
+    told_here(broken, "replay", "-f", f"tag={broken.tag}", "-f", "workflow=breaks", "--version", "2")
     broken.settled("succeeded", 3)
     assert sorted(job["version"] for job in broken.jobs().values()) == ["1", "1", "2", "2"]
 

@@ -44,7 +44,7 @@ class Layout:
         return httpx.Client(base_url=self.proxy.url, headers=headers, timeout=30, trust_env=False)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def layout() -> Iterator[Layout]:
     """Everything serves, and again when a test ends; the command makes the schema, as in the compose file."""
     with open_folder() as folder, running_stack(folder) as stack:

@@ -14,7 +14,7 @@ from tests.docs.shell import DATABASE_URL, REDIS_URL, Shell, opened
 from tests.supervise.embedded import open_folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def shell() -> Iterator[Shell]:
     """Commands run here; a second database stands for a reader's own PostgreSQL."""
     with open_folder() as folder, opened(folder) as made:

@@ -15,7 +15,7 @@ from tests.faults.trial import run
 _ROWS: list[str] = []
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def place() -> Iterator[Stage]:
     """Servers, provider, receiver, crew."""
     with stage() as found:

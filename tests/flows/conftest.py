@@ -11,7 +11,7 @@ from tests.stack import Stack, running_stack
 from tests.supervise.embedded import open_folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack() -> Iterator[Stack]:
     """Running; tests share it and must not stop its processes."""
     with open_folder() as folder, running_stack(folder) as made:
@@ -20,7 +20,7 @@ def stack() -> Iterator[Stack]:
         yield made
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def laneless() -> Iterator[Stack]:
     """Servers and an API without workers: the tests of lanes start their own, and empty the lanes afterwards."""
     extra = {"LANEWAY_WORKFLOWS": "tests.flows.turns", "LANEWAY_LEASE_S": "1"}

@@ -13,9 +13,9 @@ from tests.stack import Process, Stack, running_stack, until
 from tests.supervise.embedded import open_folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    """Servers only: each test starts its processes, and stops them."""
+    """Servers only: the tests start the processes, and may stop them."""
     workflows = "tests.flows.catalogue,tests.flows.family"
     with open_folder() as folder, running_stack(folder, LANEWAY_WORKFLOWS=workflows, LANEWAY_DRAIN_S="1") as made:
         yield made
@@ -28,8 +28,9 @@ def held(stack: Stack, job_id: str) -> tuple[str, str, object]:
 
 
 def both(stack: Stack) -> tuple[Process, Process]:
-    """A worker and an API."""
-    return stack.start_worker(), stack.start_api()
+    """A worker and an API: those that run, or new ones."""
+    running = {one.log.name.partition("-")[0]: one for one in stack.processes if one.process.poll() is None}
+    return running.get("work") or stack.start_worker(), running.get("serve") or stack.start_api()
 
 
 def test_sleep_and_children_outlive_a_restart_of_everything(stack: Stack) -> None:
@@ -54,7 +55,7 @@ def test_sleep_and_children_outlive_a_restart_of_everything(stack: Stack) -> Non
 
 def test_progress_bumps_the_revision_at_most_once_in_two_seconds_and_its_last_word_stays(stack: Stack) -> None:
     both(stack)
-    job = stack.submit("talks", {"journal": stack.journal, "leaves": 70})
+    job = stack.submit("talks", {"journal": stack.journal + "-talks", "leaves": 70})
     seen = set()
 
     def ended() -> bool:
@@ -73,6 +74,6 @@ def test_progress_bumps_the_revision_at_most_once_in_two_seconds_and_its_last_wo
 
 def test_a_job_that_waits_shows_its_last_word(stack: Stack) -> None:
     both(stack)
-    job = stack.submit("talks", {"journal": stack.journal, "leaves": 3, "gate": "x"})
+    job = stack.submit("talks", {"journal": stack.journal + "-waits", "leaves": 3, "gate": "x"})
     until(lambda: held(stack, job["id"]) == ("scheduled", "sleep", None))
     assert stack.job(job["id"])["progress"] == {"percent": 99, "step": "last words", "eta_s": None}

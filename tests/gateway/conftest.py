@@ -28,7 +28,7 @@ from tests.supervise.embedded import RunningServer, open_folder, open_servers
 _prefixes = count()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def shared_valkey() -> Iterator[RunningServer]:
     """A server that stays up; tests keep apart by the prefix of their keys."""
     with open_folder() as folder:
@@ -107,7 +107,7 @@ async def new_gateway(
     yield new
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def shared_provider() -> Iterator[ProviderProcess]:
     with running_provider("--seed", "13") as running:
         yield running

@@ -14,13 +14,13 @@ from tests.store.parts import running_postgres
 from tests.supervise.embedded import RunningServer
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def postgres() -> Iterator[RunningServer]:
     with running_postgres() as server:
         yield server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def database(postgres: RunningServer) -> AsyncIterator[Database]:
     await migrate(postgres.url)
     opened = await open_database(postgres.url, 16)

@@ -7,7 +7,7 @@ import pytest
 from tests.loadtest.provider_process import ProviderProcess, running_provider
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def shared_provider() -> Iterator[ProviderProcess]:
     with running_provider("--seed", "7") as provider:
         yield provider

@@ -14,13 +14,13 @@ from tests.supervise.embedded import open_folder
 WORKFLOWS = "tests.flows.catalogue,tests.routers.catalogue"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def folder() -> Iterator[Path]:
     with open_folder() as made:
         yield made
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack(folder: Path) -> Iterator[Stack]:
     """Running; tests share it. Jobs of `noop-fast` (lane interactive) are never started."""
     with running_stack(folder, LANEWAY_WORKFLOWS=WORKFLOWS) as made:
@@ -30,7 +30,7 @@ def stack(folder: Path) -> Iterator[Stack]:
         close(made)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def strict(stack: Stack, folder: Path) -> Iterator[Stack]:
     """A second API on the same database: public webhooks only, bodies of 2 kB, three unstarted jobs a project."""
     extra = {
@@ -51,7 +51,7 @@ def strict(stack: Stack, folder: Path) -> Iterator[Stack]:
         made.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def keys(stack: Stack) -> Keys:
     """Makes API keys in the stack's database."""
     return Keys(stack.servers.database_url)

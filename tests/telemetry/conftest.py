@@ -30,14 +30,14 @@ echo-html.ladder = [{{ provider = "echo", model = "html" }}]
 """
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def exported() -> Iterator[Collector]:
     """Where the stack's spans go."""
     with collector() as made:
         yield made
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack(exported: Collector) -> Iterator[Stack]:
     """Running; tests share it and stop nothing. Two tests have a lane each for workers of their own."""
     with (
