@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 from typing import Annotated, Literal
 
 import typer
@@ -16,6 +16,7 @@ from app.gateway.reach import RedisAway
 from app.settings import Settings
 from app.store.database import StoreAway, open_database
 from app.store.keys import DEFAULT_PROJECT, Keys
+from app.store.levers import KeptLevers
 
 State = Literal["open", "closed", "auto"]
 
@@ -46,16 +47,17 @@ def breaker(
 
 async def _moved(settings: Settings, name: str, state: State | None, project: str, test: bool) -> str:
     database = await open_database(settings.database_url, 2)
-    try:
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(database.close)
         project_id = await Keys(database).project(project)
-    finally:
-        await database.close()
-    if project_id is None:
-        typer.echo(f"There is no project {project!r}.", err=True)
-        raise typer.Exit(1)
-    dependency = Dependency(project_id, test, name)
-    async with aclosing(open_redis(settings.redis_url)) as redis:
-        breakers = Breakers(redis)
+        if project_id is None:
+            typer.echo(f"There is no project {project!r}.", err=True)
+            raise typer.Exit(1)
+        dependency, levers = Dependency(project_id, test, name), KeptLevers(database)
+        redis = await stack.enter_async_context(aclosing(open_redis(settings.redis_url)))
+        breakers = Breakers(redis, standing=levers.of)
+        await breakers.recall(dependency)
         if state is not None:
             await breakers.force(dependency, state)
+            await levers.move(dependency.park, "breaker", state)
         return (await breakers.look(dependency)).state

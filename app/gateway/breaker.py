@@ -17,10 +17,12 @@ from app.domain.job import Reason
 from app.domain.park import ParkedLine, Room
 from app.gateway.breaker_away import LocalBreaker
 from app.gateway.dependency import BreakerLook, Dependency, Pass, parked_for, read_look
+from app.gateway.desk import Standing
 from app.gateway.ending import Ending
 from app.gateway.reach import Reach, RedisAway
 from app.gateway.room import room_for
 from app.gateway.scripts import Argument, Call, run_all, script, source
+from app.store.database import StoreAway
 from app.telemetry.logs import log
 
 PREFIX = "laneway:breaker:"
@@ -43,13 +45,21 @@ class Breakers:
     """
 
     def __init__(
-        self, redis: Redis, clock: Clock = SYSTEM_CLOCK, prefix: str = PREFIX, slow_share: float = 1.0
+        self,
+        redis: Redis,
+        clock: Clock = SYSTEM_CLOCK,
+        prefix: str = PREFIX,
+        slow_share: float = 1.0,
+        standing: Standing | None = None,
     ) -> None:
-        """`slow_share`: what took more than this part of its timeout is told as failed."""
+        """`slow_share`: what took more than this part of its timeout is told as failed; `standing` tells how one
+        was forced, for when Redis has lost it.
+        """
         self.slow_share = slow_share
         self._reach = Reach(redis, clock, "breakers", prefix, _ROUND_TRIP_S)
         self._clock = clock
         self._prefix = prefix
+        self._standing = standing
         self._open: set[str] = set()
         self._local: dict[str, LocalBreaker] = {}
         self._reach.on_return = self._local.clear
@@ -64,7 +74,9 @@ class Breakers:
         Raises MustWait `provider_down` while the breaker is open; SystemFault.
         """
         try:
-            state, said, wait_ms, now = await self._run(dependency, "ask", ids.jitter(0.0, 1.0))
+            state, said, wait_ms, now, recalled = await self._run(dependency, "ask", ids.jitter(0.0, 1.0))
+            if not recalled and await self._recall(dependency):
+                state, said, wait_ms, now, _ = await self._run(dependency, "ask", ids.jitter(0.0, 1.0))
         except RedisAway:
             return self._ask_local(dependency)
         self._heard(dependency, state)
@@ -133,6 +145,26 @@ class Breakers:
     async def close(self) -> None:
         """Look no more whether Redis is back."""
         await self._reach.close()
+
+    async def recall(self, dependency: Dependency) -> None:
+        """Force it as it was, where Redis has lost that. Raises RedisAway, SystemFault."""
+        if not await self.knows(dependency):
+            await self._recall(dependency)
+
+    async def _recall(self, dependency: Dependency) -> bool:
+        """Whether it was forced, and is so again. Redis does not know, or has lost it."""
+        if self._standing is None:
+            return False
+        try:
+            levers = await self._standing(dependency.park)
+        except StoreAway as error:
+            _log.warning("levers unread", what=dependency.name, error=type(error).__name__)
+            return False
+        for lever in levers:
+            await self._run(dependency, "force", str(lever.value))
+        if not levers:
+            await self._run(dependency, "recalled")
+        return bool(levers)
 
     async def _run(self, dependency: Dependency, act: str, *arguments: Argument) -> list[Any]:
         call = self._call(dependency, act, *arguments)

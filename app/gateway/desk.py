@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,18 +12,28 @@ from redis.asyncio import Redis
 
 from app.domain import ids
 from app.domain.clock import Clock
+from app.domain.errors import SystemFault
 from app.domain.park import ParkedLine, Room
 from app.gateway.holding import Ended
+from app.gateway.levers import is_known, move_all
 from app.gateway.pool import Lease, Pool
 from app.gateway.pool_scripts import ROOM, TURN, names_key, pool_keys, rings
 from app.gateway.reach import Reach, RedisAway
 from app.gateway.room import as_arguments, told_room
 from app.gateway.waiter import Waiter
+from app.store.database import StoreAway
+from app.store.levers import Lever
+from app.telemetry.logs import log
 
 # Most grants of one turn; what is left goes out in the next one, at once.
 MOST_GRANTS = 128
 # Below it the way to Redis decides, not the wait.
 _LONG_S = 1.0
+# The database tells within so long what stands.
+_STANDING_S = 5.0
+# The levers of operators that stand for a pool, as the database has them.
+Standing = Callable[[str], Awaitable[Sequence[Lever]]]
+_log = log("gateway")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +67,18 @@ class Verdict:
 
 
 class Desk:
-    """Asks Redis, unless it is `away`; `on_return` is called when it is back."""
+    """Asks Redis, unless it is `away`; `on_return` is called when it is back.
 
-    def __init__(self, redis: Redis, clock: Clock, prefix: str, on_return: Callable[[], None]) -> None:
+    A pool that Redis does not know is told first of the levers that are `standing`.
+    """
+
+    def __init__(
+        self, redis: Redis, clock: Clock, prefix: str, on_return: Callable[[], None], standing: Standing | None = None
+    ) -> None:
         self._reach = Reach(redis, clock, "limiter", prefix)
         self._reach.on_return = on_return
         self._prefix = prefix
+        self._standing = standing
         self._number = 0
         self.process = ids.secret_base62(10)
 
@@ -87,6 +104,8 @@ class Desk:
             return _verdict(await TURN.run(redis, pool_keys(self._prefix, ask.pool.name), self._arguments(ask, now_s)))
 
         try:
+            if ask.whole and self._standing is not None:
+                await self._recall(ask.pool.name, self._standing)
             return await self._reach.ask(turn)
         except RedisAway:
             return None
@@ -101,6 +120,21 @@ class Desk:
             return await self._reach.ask(look)
         except RedisAway:
             return None
+
+    async def _recall(self, name: str, standing: Standing) -> None:
+        """What an operator has stopped stays so, though Redis was emptied. Raises RedisAway, SystemFault."""
+        if await self._reach.ask(lambda redis: is_known(redis, self._prefix, name)):
+            return
+        try:
+            async with asyncio.timeout(_STANDING_S):
+                levers = await standing(name)
+        except (StoreAway, TimeoutError) as error:
+            # Nothing that is called now could be recorded; and it may have been stopped.
+            _log.warning("levers unread", what=name, error=type(error).__name__)
+            raise SystemFault("the database, which knows what operators have stopped, can't be read") from error
+        if levers:
+            await self._reach.ask(lambda redis: move_all(redis, self._prefix, name, levers))
+            _log.warning("levers moved again", what=name, count=len(levers))
 
     async def close(self) -> None:
         """Look no more whether Redis is back."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 
 from app.gateway.pool_scripts import LOOK, PREFIX, STEER, names_key, pool_keys, rings
 from app.gateway.reach import bounded
+from app.store.levers import Lever, Value
 
 
 class Levers:
@@ -30,9 +31,33 @@ class Levers:
         look: dict[str, Any] | None = orjson.loads(found) if found else None
         return look
 
-    async def steer(self, name: str, act: str, value: float | str | Mapping[str, int] | None = None) -> None:
+    async def steer(self, name: str, act: str, value: Value = None) -> None:
         """Move a lever: `pause` (for seconds, or until resumed), `resume`, `drain`, `announce` (limits), `breaker`
         (open, closed, auto), `forget` (what was learned). Raises RedisAway.
         """
-        told = b"" if value is None else orjson.dumps(value)
-        await bounded(STEER.run(self._redis, pool_keys(self._prefix, name), [act, told, rings(self._prefix)]))
+        await bounded(_move(self._redis, self._prefix, name, Lever(act, value)))
+
+    async def knows(self, name: str) -> bool:
+        """Whether Redis has anything of this pool. Raises RedisAway."""
+        return await bounded(is_known(self._redis, self._prefix, name))
+
+    async def recall(self, name: str, standing: Sequence[Lever]) -> None:
+        """Move them again: the pool is not known any more. Raises RedisAway."""
+        await bounded(move_all(self._redis, self._prefix, name, standing))
+
+
+async def is_known(redis: Redis, prefix: str, name: str) -> bool:
+    """Whether Redis has anything of this pool. Raises what the client raises."""
+    state, *_ = pool_keys(prefix, name)
+    return bool(await redis.exists(state))
+
+
+async def move_all(redis: Redis, prefix: str, name: str, levers: Sequence[Lever]) -> None:
+    """Move them, one after the other. Raises what the client raises."""
+    for lever in levers:
+        await _move(redis, prefix, name, lever)
+
+
+async def _move(redis: Redis, prefix: str, name: str, lever: Lever) -> None:
+    told = b"" if lever.value is None else orjson.dumps(lever.value)
+    await STEER.run(redis, pool_keys(prefix, name), [lever.act, told, rings(prefix)])

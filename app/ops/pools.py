@@ -10,11 +10,14 @@ from typing import Any
 from uuid import UUID
 
 from app.domain.errors import Problem
+from app.gateway.dependency import is_park
 from app.gateway.levers import Levers
 from app.gateway.reach import RedisAway
 from app.gateway.routes import Routes
 from app.settings import Settings
-from app.store.audits import Act, Audits
+from app.store.audits import Act
+from app.store.database import StoreAway
+from app.store.levers import KeptLevers, Value
 
 _RETRY_S = 2
 # The longest that status and metrics wait for what the pools say.
@@ -95,13 +98,13 @@ class PoolLook:
 class Pools:
     """The verbs."""
 
-    def __init__(self, levers: Levers, settings: Callable[[], Settings], audits: Audits) -> None:
+    def __init__(self, levers: Levers, settings: Callable[[], Settings], kept: KeptLevers) -> None:
         self._levers = levers
         self._settings = settings
-        self._audits = audits
+        self._kept = kept
 
     async def all(self) -> list[PoolLook]:
-        """By name. Raises Problem `reduced_capacity` while Redis is away."""
+        """By name. Raises Problem `reduced_capacity` while Redis is away, StoreAway."""
         try:
             models = await self._models()
             return [PoolLook(name, models[name], await self._levers.look(name)) for name in sorted(models)]
@@ -113,16 +116,14 @@ class Pools:
         try:
             async with asyncio.timeout(_BRIEF_S):
                 return await self.all()
-        except (Problem, TimeoutError):
+        except (Problem, StoreAway, TimeoutError):
             return []
 
     async def refused(self) -> list[str]:
         """The providers that refuse our credential."""
         return sorted({look.name.partition("/")[0] for look in await self.brief() if look.refused})
 
-    async def steer(
-        self, project_id: UUID, key_id: UUID, name: str, act: str, value: float | str | Mapping[str, int] | None = None
-    ) -> PoolLook:
+    async def steer(self, project_id: UUID, key_id: UUID, name: str, act: str, value: Value = None) -> PoolLook:
         """Move a lever of the pool and note who did. Raises Problem 404, and `reduced_capacity` while Redis is away."""
         try:
             models = await self._models()
@@ -132,11 +133,17 @@ class Pools:
             look = PoolLook(name, models[name], await self._levers.look(name))
         except RedisAway:
             raise _away() from None
-        await self._audits.write(Act(project_id, key_id, f"pools.{act}", None, 0, tags=(name, *_said(value))))
+        noted = Act(project_id, key_id, f"pools.{act}", None, 0, tags=(name, *_said(value)))
+        await self._kept.move(name, act, value, noted)
         return look
 
     async def _models(self) -> dict[str, tuple[str, ...]]:
-        used = {name: (name.partition("/")[2],) for name in await self._levers.names()}
+        """Of each pool that is configured, was used or was steered. What Redis has lost of levers it is told again."""
+        steered = [name for name in await self._kept.targets() if not is_park(name)]
+        for name in steered:
+            if not await self._levers.knows(name):
+                await self._levers.recall(name, await self._kept.of(name))
+        used = {name: (name.partition("/")[2],) for name in [*steered, *await self._levers.names()]}
         return {**used, **Routes(self._settings()).pools()}
 
 
@@ -147,7 +154,7 @@ def _limit(one: Mapping[str, Any]) -> PoolLimit:
     )
 
 
-def _said(value: float | str | Mapping[str, int] | None) -> tuple[str, ...]:
+def _said(value: Value) -> tuple[str, ...]:
     """An act's value as the audit has it."""
     if value is None:
         return ()

@@ -65,6 +65,7 @@ from app.store.deliveries import Deliveries
 from app.store.events import Events
 from app.store.feed import Feed
 from app.store.keys import Keys
+from app.store.levers import KeptLevers
 from app.store.operations import Operations
 from app.store.places import Places
 from app.store.projects import Projects
@@ -196,7 +197,7 @@ def _runtime(ground: Ground, catalogue: Catalogue) -> Runtime:
         recover=Recover(database, controls, workers, deliveries, ring, wake, heart, export, cascade, clock, every_s),
         replay=Replay(DeadLetters(database), operations, audits, ring, wake, clock, every_s),
         backlog=backlog, room=Room(backlog, money.budgets, catalogue), cache=cache, breakers=breakers, outputs=outputs,
-        named_breakers=NamedBreakers(breakers, audits),
+        named_breakers=NamedBreakers(breakers, KeptLevers(database)),
         invalidation=Invalidation(cache, audits, clock), once=Once(Answers(database)),
         submit=Submit(
             Submissions(database, render), reads, backlog, outputs, ring, wake, export, clock, hours, ground.metrics,
@@ -221,7 +222,8 @@ def _configuration(ground: Ground, catalogue: Catalogue) -> tuple[ConfigFile, Ma
 
 
 def _breakers(ground: Ground, file: ConfigFile) -> Breakers:
-    breakers = Breakers(ground.redis, ground.clock, slow_share=file.settings.breaker.slow_share)
+    standing, slow_share = KeptLevers(ground.database).of, file.settings.breaker.slow_share
+    breakers = Breakers(ground.redis, ground.clock, slow_share=slow_share, standing=standing)
     file.follow(lambda new: breakers.renew(new.breaker.slow_share))
     return breakers
 

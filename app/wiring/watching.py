@@ -18,8 +18,8 @@ from app.ops.report import Report
 from app.ops.scrape import Scrape
 from app.ops.treasury import Treasury
 from app.store.alerts import Alerts
-from app.store.audits import Audits
 from app.store.depth import Depth
+from app.store.levers import KeptLevers
 from app.store.reports import Reports
 from app.store.symptoms import Symptoms
 from app.wiring.ground import Ground
@@ -45,7 +45,7 @@ def watching(ground: Ground, file: ConfigFile, hours: Mapping[str, Hours], money
     report = Report(reports, ground.metrics, ground.process_id, clock, role=ground.role, lanes=ground.lanes, file=file)
     parts = Parts(database=database.ping, redis=lambda: answer(redis))
     overview = Overview(Depth(database), reports, clock)
-    pools = Pools(Levers(redis), lambda: file.settings, Audits(database))
+    pools = Pools(Levers(redis), lambda: file.settings, KeptLevers(database))
     lookout = Lookout(
         Alerts(database), Symptoms(database), overview, parts, hours, file.settings.alerts, clock, pools.refused
     )

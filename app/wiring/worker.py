@@ -30,6 +30,7 @@ from app.settings import Settings
 from app.store.children import Children
 from app.store.claims import Claims
 from app.store.leaves import Leaves
+from app.store.levers import KeptLevers
 from app.store.mends import Mends
 from app.store.parks import Parks
 from app.store.steps import Steps
@@ -54,7 +55,7 @@ async def open_worker(runtime: Runtime) -> AsyncIterator[WorkerRuntime]:
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(open_http())
         wait_s = runtime.settings.gateway.rate_limit_wait_s
-        limiter = Limiter(runtime.redis, runtime.clock, unnamed_wait_s=wait_s)
+        limiter = Limiter(runtime.redis, runtime.clock, unnamed_wait_s=wait_s, standing=KeptLevers(runtime.database).of)
         stack.push_async_callback(limiter.close)
         deliver = _deliver(runtime, stack)
         parts = _parts(runtime, _door(runtime, http, limiter))
