@@ -158,6 +158,7 @@ class Gateway:
             output_tokens=self._lengths.expected(_route(request, target), None) if output is None else output,
             rest_s=rest_s,
             again=request.resumed,
+            job=request.job_id.hex,
         )
 
     async def _call(

@@ -130,6 +130,10 @@ class Line:
         self._start()
         self._agenda.hasten(0)
 
+    def crowded(self) -> MustWait:
+        """What is said to a job that gets no slot for this pool here."""
+        return MustWait(Reason.RATE_LIMIT, self._in(_RECHECK_S), self.pool.name)
+
     def room_away(self, within_s: float) -> Room:
         """Without Redis: a few, less those who wait; none where nobody goes for longer than that."""
         if self._until_s - self._clock.monotonic() > within_s:

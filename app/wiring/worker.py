@@ -55,7 +55,10 @@ async def open_worker(runtime: Runtime) -> AsyncIterator[WorkerRuntime]:
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(open_http())
         wait_s = runtime.settings.gateway.rate_limit_wait_s
-        limiter = Limiter(runtime.redis, runtime.clock, unnamed_wait_s=wait_s, standing=KeptLevers(runtime.database).of)
+        limiter = Limiter(
+            runtime.redis, runtime.clock, unnamed_wait_s=wait_s, standing=KeptLevers(runtime.database).of,
+            slots=lambda lane: runtime.settings.lane(lane).slots,
+        )  # fmt: skip
         stack.push_async_callback(limiter.close)
         deliver = _deliver(runtime, stack)
         parts = _parts(runtime, _door(runtime, http, limiter))

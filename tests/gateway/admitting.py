@@ -25,6 +25,7 @@ async def admit(
     project: str = "p1",
     tokens: int = 10,
     rest_s: float = 0.0,
+    job: str = "",
 ) -> Permit:
     """A permit for a small call."""
     return await limiter.admit(
@@ -36,6 +37,7 @@ async def admit(
         input_tokens=tokens,
         output_tokens=tokens,
         rest_s=rest_s,
+        job=job,
     )
 
 

@@ -14,7 +14,8 @@ from app.gateway import line
 from app.gateway.limiter import Limiter
 from app.gateway.pool import Permit, Pool
 from tests.gateway.admitting import GOOD, admit, leases, wide
-from tests.gateway.conftest import NewLimiter
+from tests.gateway.conftest import NewLimiter, open_redis
+from tests.supervise.embedded import RunningServer
 
 
 async def test_no_more_than_the_cap_over_all_processes(new_limiter: NewLimiter) -> None:
@@ -214,3 +215,20 @@ async def test_a_busy_pool_needs_no_polling(new_limiter: NewLimiter, monkeypatch
     async with asyncio.timeout(20):
         await asyncio.gather(*(caller() for _ in range(80)))
     assert most == 12
+
+
+async def test_a_provider_that_hangs_leaves_slots_to_its_neighbours(shared_valkey: RunningServer, prefix: str) -> None:
+    client, project = open_redis(shared_valkey.url), "0" * 32
+    limiter, hangs, good = Limiter(client, prefix=prefix, slots=lambda lane: 8), wide(50, "a/hangs"), wide(50, "b/good")
+    limiter.settle(await admit(limiter, good, job="first", project=project), GOOD)
+    held = [await admit(limiter, hangs, job=f"job{n}", project=project) for n in range(6)]
+    with pytest.raises(MustWait) as caught:
+        await admit(limiter, hangs, job="one more", project=project)
+    assert (caught.value.reason, caught.value.pool) == ("rate_limit", hangs.name)
+    assert await admit(limiter, hangs, job="job0", project=project), "it has its slot already"
+    assert (await limiter.room(hangs.name, [], 10.0)).free["standard"] == 0
+    limiter.settle(await admit(limiter, good, job="g", project=project), GOOD)
+    limiter.settle(held[3], GOOD)
+    assert await admit(limiter, hangs, job="one more", project=project)
+    await limiter.close()
+    await client.aclose()
