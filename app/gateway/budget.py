@@ -43,8 +43,9 @@ _FRESH_S = 0.25
 _MOST_KNOWN = 10_000
 # Of more calls of which the books were never told, their expiry tells.
 _MOST_UNBOOKED = 10_000
-# From this part of a budget on, calls that can wait go where they are cheap.
-TIGHT = 0.8
+# From this part of a budget on, calls that can wait go where they are cheap; what others spent meanwhile is read again
+# where nothing was heard of it for so long.
+TIGHT, _TIGHT_FRESH_S = 0.8, 1.0
 _log = log("gateway")
 Noted = Callable[[Cap, int], None]
 
@@ -71,7 +72,8 @@ class Budgets:
         self.max_wait_s = max_wait_s
         self._noted = noted
         self._unbooked: dict[UUID, _Unbooked] = {}
-        self._shares: dict[Counter, float] = {}
+        # What part of each cap is spent, and when that was heard (monotonic seconds).
+        self._shares: dict[Counter, tuple[float, float]] = {}
         self._looks: dict[Spender, tuple[float, Cap | None]] = {}
 
     async def caps(self, spender: Spender) -> tuple[Cap, ...]:
@@ -142,8 +144,19 @@ class Budgets:
                 self._till.tell(step, partial(self._heard, held.caps), soon=bool(held.caps))
 
     async def tight(self, spender: Spender) -> bool:
-        """Whether a budget of the spender is at 80 % or more, as far as this process has heard."""
-        return any(self._shares.get(cap.counter, 0.0) >= TIGHT for cap in await self.caps(spender))
+        """Whether a budget of the spender is at 80 % or more, whoever spent it, as of a second ago at most."""
+        caps, now = await self.caps(spender), self._clock.monotonic()
+        unheard = [cap for cap in caps if now - self._share(cap)[1] > _TIGHT_FRESH_S]
+        for cap in unheard:
+            # One looks, who comes with it goes by what was known.
+            self._shares[cap.counter] = self._share(cap)[0], now
+        if unheard:
+            with suppress(StoreAway):
+                await self.spent(unheard)
+        return any(self._share(cap)[0] >= TIGHT for cap in caps)
+
+    def _share(self, cap: Cap) -> tuple[float, float]:
+        return self._shares.get(cap.counter, (0.0, float("-inf")))
 
     async def spent_cap(self, spender: Spender) -> Cap | None:
         """The budget of the spender that is spent, and for longest; None while each has something left.
@@ -212,7 +225,7 @@ class Budgets:
             return answer[0], held.caps[0]
         cap = held.caps[int(answer[1]) - 1]
         if answer[0] == "spent":
-            self._shares[cap.counter] = 1.0
+            self._shares[cap.counter] = 1.0, self._clock.monotonic()
         return answer[0], cap
 
     async def _seed(self, cap: Cap) -> None:
@@ -234,7 +247,8 @@ class Budgets:
                 continue
             if len(self._shares) > _MOST_KNOWN:
                 self._shares.clear()
-            self._shares[cap.counter] = int(text) / cap.nanos if cap.nanos else 1.0
+            share = int(text) / cap.nanos if cap.nanos else 1.0
+            self._shares[cap.counter] = share, self._clock.monotonic()
             self._noted(cap, int(text))
 
 

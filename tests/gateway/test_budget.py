@@ -355,6 +355,16 @@ async def test_scopes_count_apart(new_process: NewProcess, spender: Spender) -> 
     assert {nanos for _, nanos in process.heard} == {0, 210}
 
 
+async def test_what_others_spent_is_read_by_who_has_not_heard_of_it(new_process: NewProcess) -> None:
+    """Calls that can wait go where they are cheap from 80 % on, in every process."""
+    one, other = new_process(project=usd(1000)), new_process(project=usd(1000))
+    assert not await other.budgets.tight(other.spender)
+    await one.call(100, 850)
+    other.budgets._shares = {counter: (share, at - 1.1) for counter, (share, at) in other.budgets._shares.items()}
+    assert await other.budgets.tight(other.spender)
+    assert await one.budgets.tight(one.spender)
+
+
 async def test_the_purse_of_a_run() -> None:
     """Of 64 callers in one run only what fits flies; the cap is passed by one call at most."""
     spent = 0
