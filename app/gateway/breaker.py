@@ -75,7 +75,7 @@ class Breakers:
         """
         try:
             state, said, wait_ms, now, recalled = await self._run(dependency, "ask", ids.jitter(0.0, 1.0))
-            if not recalled and await self._recall(dependency):
+            if not recalled and await self._recall(dependency, asked=True):
                 state, said, wait_ms, now, _ = await self._run(dependency, "ask", ids.jitter(0.0, 1.0))
         except RedisAway:
             return self._ask_local(dependency)
@@ -151,8 +151,10 @@ class Breakers:
         if not await self.knows(dependency):
             await self._recall(dependency)
 
-    async def _recall(self, dependency: Dependency) -> bool:
-        """Whether it was forced, and is so again. Redis does not know, or has lost it."""
+    async def _recall(self, dependency: Dependency, *, asked: bool = False) -> bool:
+        """Whether it was forced, and is so again. Redis does not know, or has lost it; one that is `asked` it is told
+        of in either case.
+        """
         if self._standing is None:
             return False
         try:
@@ -162,7 +164,7 @@ class Breakers:
             return False
         for lever in levers:
             await self._run(dependency, "force", str(lever.value))
-        if not levers:
+        if asked and not levers:
             await self._run(dependency, "recalled")
         return bool(levers)
 

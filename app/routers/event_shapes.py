@@ -63,7 +63,8 @@ class Budget(Answer):
 class JobEvent(Answer):
     """What happened to a job at a revision; `data` is the job as it stands when the event is read.
 
-    An event about a budget has no job (`budget.threshold_reached` at 80 %, `budget.exhausted`), and that as `data`.
+    An event about a budget has no job (`budget.threshold_reached` at 80 %, `budget.exhausted`), and that as `data`; no
+    webhook carries it.
     """
 
     id: Annotated[str, Field(pattern="^evt_[0-9a-z]{26}$")]
