@@ -7,7 +7,7 @@ from collections.abc import Callable
 from uuid import UUID
 
 from app.domain.clock import Clock
-from app.domain.job import Job, Status
+from app.domain.job import Job, Reason, Status
 from app.store.database import StoreAway
 from app.store.reads import Reads, Recent
 
@@ -39,7 +39,7 @@ class Latency:
         """When it is worth asking again.
 
         After the median, 1 s to a minute; for a queued job after what its lane takes for what is due in it, up to five
-        minutes; at a scheduled one's start, up to an hour.
+        minutes; at a scheduled one's start, or when the budget turns that holds it, up to an hour.
         """
         try:
             recent = await self.recent(job.project_id, job.workflow)
@@ -48,6 +48,6 @@ class Latency:
         usual = min(_MOST_S, max(1, math.ceil(recent.p50_s))) if recent else 1
         if job.status is Status.QUEUED:
             return min(_MOST_QUEUED_S, max(usual, math.ceil(self._queue_s(job.lane) or 0)))
-        if job.status is not Status.SCHEDULED:
+        if job.status is not Status.SCHEDULED and job.reason is not Reason.BUDGET:
             return usual
         return min(_MOST_PARKED_S, max(usual, math.ceil((job.due_at - self._clock.now()).total_seconds())))

@@ -40,6 +40,10 @@ def test_jobs_are_held_until_the_file_raises_the_budget(stack: Stack) -> None:
     assert first["status"] == "succeeded", first
     held = [stack.submit("spend", {"text": f"more {n}"}) for n in range(3)]
     until(lambda: all(_stands(stack, job["id"]) == ("waiting", "budget") for job in held))
+    after_s = int(stack.client.get(f"/v1/jobs/{held[0]['id']}").headers["Retry-After"])
+    now = datetime.now(UTC)
+    turns = now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+    assert abs(after_s - min(3600, (turns - now).total_seconds())) < 60, "when the day turns, and once an hour"
     explained = stack.client.get(f"/v1/jobs/{held[0]['id']}", params={"include": "queue"}).json()["queue"]
     assert "budget" in explained["explanation"]
     assert stack.post("spend", {"text": "x"}, wait=20).status_code == 202
