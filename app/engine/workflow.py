@@ -14,6 +14,7 @@ from typing_extensions import TypeVar
 
 from app.domain import money
 from app.domain.duration import seconds
+from app.domain.lane import LANES
 from app.engine.context import Context
 from app.engine.declaration import Declared, WorkflowDefinitionError, declared_by, place, refuse
 from app.engine.intake import validated_input
@@ -25,7 +26,6 @@ I = TypeVar("I", default=Any)  # noqa: E741
 O = TypeVar("O", default=Any)  # noqa: E741
 Amount = str | int | float | Decimal
 
-LANES = ("interactive", "standard", "bulk")
 _NAME = re.compile(r"^[a-z0-9][a-z0-9_-]*$")
 _VERSION = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$")
 _LONGEST_NAME = 64

@@ -8,9 +8,10 @@ from datetime import datetime
 
 from app.domain.hours import Hours
 from app.domain.job import Reason, Status
+from app.domain.lane import LANES
 
 # A job that asks for off-peak hours in a lane without any takes those of the slowest lane that has some.
-_SLOWEST_FIRST = ("bulk", "standard", "interactive")
+_SLOWEST_FIRST = LANES[::-1]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,12 @@ from app.domain import canonical, ids
 from app.domain.errors import FieldError, Problem
 from app.domain.hours import Hours
 from app.domain.job import CacheMode, JobWebhook, NewJob, TraceContext
+from app.domain.lane import LANES
 from app.engine.workflow import Workflow
 from app.jobs.check import validated
 from app.jobs.start import start_of
 from app.store.submissions import IdempotencyKey
 
-_LANES = ("interactive", "standard", "bulk")
 _DEDUPE_WITHIN_S = 3600.0
 
 
@@ -113,7 +113,7 @@ def _lane(request: SubmitRequest) -> str:
     own, wanted = request.workflow.lane, request.lane
     if wanted is None:
         return own
-    if _LANES.index(wanted) < _LANES.index(own):
+    if LANES.index(wanted) < LANES.index(own):
         detail = f"The workflow's lane is {own}; a job may be moved down to a slower lane, never up to {wanted}."
         raise Problem("input_invalid", detail, errors=(FieldError("/lane", "input_invalid", detail),))
     return wanted

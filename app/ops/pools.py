@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from app.domain.errors import Problem
+from app.domain.lane import LANES
 from app.gateway.dependency import is_park
 from app.gateway.levers import Levers
 from app.gateway.reach import RedisAway
@@ -26,7 +27,6 @@ _BRIEF_S = 0.5
 
 # Where a figure comes from, in the controller's words.
 _SOURCES = {"configured": "announced", "announced": "announced", "measured": "learned"}
-_LANES = ("interactive", "standard", "bulk")
 # What holds the next call back, in the words that jobs have for it.
 _HELD_BY = {"auth": "provider_auth", "told": "retry_after", "breaker": "provider_down", "paced": "rate_limit"}
 _REFUSED = "provider_auth"
@@ -92,7 +92,7 @@ class PoolLook:
     def waiting(self) -> dict[str, int]:
         """Calls in line, by lane."""
         waiting = (self.known or {}).get("waiting") or {}
-        return {lane: int(waiting.get(lane, 0)) for lane in _LANES}
+        return {lane: int(waiting.get(lane, 0)) for lane in LANES}
 
 
 class Pools:

@@ -10,6 +10,7 @@ from uuid import UUID
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from app.domain import lane
 from app.domain.duration import seconds
 from app.domain.hours import Hours, hours
 from app.settings.alerts import AlertSettings
@@ -25,7 +26,7 @@ from app.settings.providers import (
 )
 from app.settings.refusal import Broken
 
-LANES = ("interactive", "standard", "bulk", "delivery")
+LANES = (*lane.LANES, lane.DELIVERY)
 SIMULATED = "simulated"
 _KEY = re.compile(r"^lw_(live|test)_[A-Za-z0-9]{32,}$")
 
