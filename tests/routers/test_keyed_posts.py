@@ -58,6 +58,8 @@ CASES: dict[str, Case] = {
     "pools.drain": Case(_pool("drain"), {}, {"now": True}),
     "pools.announce": Case(_pool("announce"), {}, {"max_in_flight": 500}),
     "pools.breaker": Case(_pool("breaker"), {"state": "auto"}, {"state": "open"}),
+    "pools.forget": Case(_pool("forget"), {}, {"now": True}),
+    "breakers.force": Case(lambda _: f"/v1/breakers/{fresh()}", {"state": "auto"}, {"state": "open"}),
     "keys.create": Case(lambda _: "/v1/api-keys", {"name": "a"}, {"name": "b"}),
     "keys.rotate": Case(lambda stack: f"/v1/api-keys/{_key(stack)}/rotate", {"grace": "1h"}, {"grace": "2h"}),
     "projects.create": Case(lambda _: "/v1/projects", {"name": fresh()}, {"name": fresh()}),
