@@ -78,11 +78,12 @@ def test_the_record_is_the_page(tmp_path: Path) -> None:
         "others": {"AIMD": {"use": 99.0, "refused": 14.0}},
         "facts": "one machine",
         "busy": 0.5,
+        "seed": 1,
     }
     admit = {"calls_per_s": 200.0, "p50_ms": 1.1, "p99_ms": 4.2, "scripts": 1.9}
     path.write_text(json.dumps({"runs": {"hidden_requests": [run, run]}, "admit": admit}))
     shown = table(path)
-    assert "The service holds the bars of 0 of 1 situations." in shown
+    assert "The service holds every bar of 0 of 1 situations." in shown
     assert "| use | at least 97 % | 98.0 % | **96.0 %** (96.0 % to 96.0 %) | **FAILS** |" in shown
     assert "| 429 share | at most 0.8 % | 0.40 % | **0.50 %** (0.50 % to 0.50 %) | holds |" in shown
     assert "| p99 | at most 5 ms | 4.2 ms | holds |" in shown

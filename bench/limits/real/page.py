@@ -42,6 +42,12 @@ _TITLES = {
     "flood": "a flood beside small tenants",
     "redis_away": "Redis away for two minutes",
 }
+# From this share of busy processors on, programs wait for each other.
+_FULL = 0.85
+_CROWDED = (
+    "**The machine was full**: what fails here may hold on a quiet one, since calls and answers stood in line for a "
+    "processor, those of the provider too."
+)
 ADMIT_BARS = {"p99_ms": 5.0, "scripts": 2.2}
 
 
@@ -110,14 +116,10 @@ def table(path: Path = RECORD) -> str:
     runs = found["runs"]
     held = sum(holds(name, of) for name, of in runs.items())
     head = ["Situation", "Figure", "Bar", "Laneway simulated", "Laneway on the service", "", *_WHO]
-    every = [one for of in runs.values() for one in of]
-    busy = [one["busy"] for one in every]
-    said = f"Processors {min(busy):.0%} to {max(busy):.0%} busy, other work on the machine included."
     shown = [
-        *dict.fromkeys(one["facts"] for one in every),
-        said,
+        *_about([one for of in runs.values() for one in of]),
         "",
-        f"The service holds the bars of {held} of {len(runs)} situations.",
+        f"The service holds every bar of {held} of {len(runs)} situations.",
         "",
     ]
     shown += [f"| {' | '.join(head)} |", "| --- " * len(head) + "|", *lines(runs)]
@@ -125,6 +127,15 @@ def table(path: Path = RECORD) -> str:
         shown += ["", *_admit(admit, runs)]
     shown += ["", *(f"![{_TITLES[name]}](limits-{name.replace('_', '-')}.png)\n" for name in runs)]
     return "\n".join(shown).rstrip()
+
+
+def _about(every: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What it was measured on."""
+    busy = sorted({f"{one['busy']:.0%}" for one in every}, key=lambda text: int(text[:-1]))
+    seeds = len({one["seed"] for one in every})
+    said = f"{seeds} seed{'s' if seeds > 1 else ''}. Processors {' to '.join(dict.fromkeys((busy[0], busy[-1])))} busy"
+    full = [_CROWDED] if max(one["busy"] for one in every) > _FULL else []
+    return [*dict.fromkeys(one["facts"] for one in every), f"{said}, other work on the machine included.", *full]
 
 
 def _admit(admit: Mapping[str, float], runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
