@@ -77,7 +77,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--scenarios", type=lambda text: text.split(","), default=list(PLANS))
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--seed-base", type=int, default=1)
-    parser.add_argument("--at-once", type=int, default=4, help="how many scenarios at the same time")
+    parser.add_argument(
+        "--at-once", type=int, default=3, help="how many scenarios at the same time; one takes half a core"
+    )
     parser.add_argument("--seconds", type=float, help="end each sooner, for a quick look")
     parser.add_argument("--alone", action="store_true", help="without the do-it-yourself ways")
     parser.add_argument("--no-admit", dest="admit", action="store_false", help="without the time that a permit takes")

@@ -76,6 +76,7 @@ def _up(folder: Path, scenario: Scenario, provider: Simulated, servers: Embedded
         "LANEWAY_WORKFLOWS": "bench.limits.real.work",
         "LANEWAY_DATABASE_URL": servers.database_url,
         "LANEWAY_REDIS_URL": servers.redis_url,
+        "LANEWAY_SIMULATOR_URL": provider.url,
         "LANEWAY_DRAIN_S": "0",
     }
     with service(folder / "up", "--workers", str(scenario.workers), **environment) as running:
