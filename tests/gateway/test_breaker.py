@@ -155,6 +155,20 @@ async def test_who_is_parked_comes_for_the_probe_and_as_it_closes(redis: Redis, 
     assert await coming(breakers, 1000) == 1000
 
 
+async def test_redis_emptied_in_mid_run_is_found_out_anew_by_twenty(redis: Redis, prefix: str) -> None:
+    breakers = Breakers(redis, prefix=prefix)
+    await fail(breakers, 20)
+    late = await probe(breakers)
+    for key in [key async for key in redis.scan_iter(match=f"{prefix}*")]:
+        await redis.delete(key)
+    await redis.script_flush()
+    assert (await breakers.look(CRM)).state == "closed"
+    # The probe that was on its way tells nothing of what is now.
+    assert not await breakers.tell(CRM, late, Ending.FAILED)
+    assert not await fail(breakers, 19)
+    assert await fail(breakers, 1)
+
+
 async def test_without_redis_each_process_goes_on_from_what_it_heard(own_valkey: RunningServer, prefix: str) -> None:
     async with open_redis(own_valkey.url) as client:
         breakers = Breakers(client, prefix=prefix)
