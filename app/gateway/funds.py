@@ -40,6 +40,8 @@ class Funds:
         call_id, charge = ids.uuid7(), request.charge
         if charge is None:
             return Reservation(call_id)
+        if charge.purse is not None:
+            charge.purse.check(self._cost(target, estimated(stored, b"").input, 0))
         caps = await self._budgets.caps(charge.spender)
         nanos = self._expected(request, target, stored)
         lost = _lost(call_id, request, charge, target, nanos)
@@ -66,7 +68,10 @@ class Funds:
 
     def _expected(self, request: ModelRequest, target: Target, stored: bytes) -> int:
         output = self._lengths.expected(_route(request, target.provider, target.model), request.max_output_tokens)
-        usage = TokenUsage(estimated(stored, b"").input, output)
+        return self._cost(target, estimated(stored, b"").input, output)
+
+    def _cost(self, target: Target, input_tokens: int, output_tokens: int) -> int:
+        usage = TokenUsage(input_tokens, output_tokens)
         return self._prices.cost(target.provider, target.model, usage, self._clock.now()).nanos
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from app.domain import money
 from app.domain.errors import ProcessingError
 
 
@@ -20,6 +21,17 @@ class Purse:
         self._open = 0
         self._calls = 0
         self._waiting: list[asyncio.Future[None]] = []
+
+    def check(self, least_nanos: int) -> None:
+        """Whether a call that certainly costs so much, its input alone, may be made at all.
+
+        Raises ProcessingError `cost_cap_reached`.
+        """
+        left = self._cap - self._spent()
+        if left < least_nanos:
+            least, rest = money.show(least_nanos), money.show(max(0, left))
+            what = f"the input of the next call alone costs ${least}, max_cost_usd leaves ${rest}"
+            raise ProcessingError(what, code="cost_cap_reached")
 
     async def reserve(self, nanos: int) -> None:
         """Set so much aside; while calls in flight hold what is left, wait for them.

@@ -158,6 +158,9 @@ def test_the_cap_of_a_job_with_many_calls_at_once(stack: Stack) -> None:
     spent = money.nanos(job["usage"]["cost_usd"])
     assert 5 * price <= spent < 8 * price
     assert client.spent() - before == spent
+    too_dear = client.post("spend", input={"text": "hello there"}, wait=40, max_cost_usd="0.000000001").json()
+    assert too_dear["error"]["code"] == "cost_cap_reached" and "input" in too_dear["error"]["detail"]
+    assert money.nanos(too_dear["usage"]["cost_usd"]) == 0
     refused = client.post("spend", input={"text": "x"}, max_cost_usd="0")
     assert refused.status_code == 402 and refused.json()["code"] == "max_cost_too_low"
 
