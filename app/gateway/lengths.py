@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections import deque
+from collections.abc import Sequence
 
 # Tokens of an answer where nothing is known yet and the caller names no bound.
 UNKNOWN_TOKENS = 1024
@@ -29,6 +30,9 @@ class _Seen:
         if len(self._order) > _KEPT:
             del self._sorted[bisect_left(self._sorted, self._order.popleft())]
 
+    def last(self, most: int) -> list[int]:
+        return list(self._order)[-most:]
+
     @property
     def p95(self) -> int | None:
         count = len(self._sorted)
@@ -36,10 +40,11 @@ class _Seen:
 
 
 class Lengths:
-    """Learned in this process: each one sees enough calls of what it runs."""
+    """Learned in this process: each one sees enough calls of what it runs. `LengthShelf` keeps them over its end."""
 
     def __init__(self) -> None:
         self._seen: dict[Route, _Seen] = {}
+        self._changed: set[Route] = set()
 
     def expected(self, route: Route, most: int | None) -> int:
         """The 95th percentile of the route's last 200 answers in tokens, never above `most`."""
@@ -56,3 +61,17 @@ class Lengths:
                 self._seen.clear()
             seen = self._seen[route] = _Seen()
         seen.add(tokens)
+        self._changed.add(route)
+
+    def changed(self, most: int) -> dict[Route, list[int]]:
+        """The last lengths, at most so many, of each route that has learned since this was asked before."""
+        routes, self._changed = self._changed, set()
+        return {route: self._seen[route].last(most) for route in routes if route in self._seen}
+
+    def remember(self, route: Route, tokens: Sequence[int]) -> None:
+        """What another process had learned; where this one has learned by itself, that counts."""
+        if route in self._seen or len(self._seen) >= _MOST_ROUTES:
+            return
+        seen = self._seen[route] = _Seen()
+        for one in tokens:
+            seen.add(one)

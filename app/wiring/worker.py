@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from app.gateway.door import Door
 from app.gateway.doorkeeper import Doorkeeper
 from app.gateway.funds import Funds
 from app.gateway.gateway import Gateway
+from app.gateway.length_shelf import LengthShelf
 from app.gateway.lengths import Lengths
 from app.gateway.limiter import Limiter
 from app.gateway.prices import Prices
@@ -34,6 +36,7 @@ from app.store.levers import KeptLevers
 from app.store.mends import Mends
 from app.store.parks import Parks
 from app.store.steps import Steps
+from app.telemetry.loop import end, keep_running
 from app.wiring.runtime import Runtime
 
 
@@ -61,7 +64,7 @@ async def open_worker(runtime: Runtime) -> AsyncIterator[WorkerRuntime]:
         )  # fmt: skip
         stack.push_async_callback(limiter.close)
         deliver = _deliver(runtime, stack)
-        parts = _parts(runtime, _door(runtime, http, limiter))
+        parts = _parts(runtime, _door(runtime, http, limiter, await _lengths(runtime, stack)))
         run = Run(parts)
         strays = Strays(
             runtime.controls, parts.claims, run, runtime.deliveries, deliver, runtime.process_id, runtime.ring,
@@ -85,9 +88,18 @@ def _deliver(runtime: Runtime, stack: AsyncExitStack) -> Deliver:
     return deliver
 
 
-def _door(runtime: Runtime, http: httpx.AsyncBaseTransport, limiter: Limiter) -> Door:
+async def _lengths(runtime: Runtime, stack: AsyncExitStack) -> tuple[Lengths, Lengths]:
+    """What pools and money know of answers' lengths; kept in Redis beside the calls."""
+    pools, money = Lengths(), Lengths()
+    shelf = LengthShelf(runtime.redis, {"pools": pools, "money": money})
+    await shelf.load()
+    stack.push_async_callback(end, asyncio.create_task(keep_running("lengths", shelf.run)))
+    return pools, money
+
+
+def _door(runtime: Runtime, http: httpx.AsyncBaseTransport, limiter: Limiter, lengths: tuple[Lengths, Lengths]) -> Door:
     """Built anew for each new configuration; what was learned of answers' lengths stays."""
-    pool_lengths, money_lengths = Lengths(), Lengths()
+    pool_lengths, money_lengths = lengths
     clock, tracing = runtime.clock, runtime.tracing
 
     def build(new: Settings) -> Cached:
