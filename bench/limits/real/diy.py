@@ -7,6 +7,7 @@ It runs in the peers' own environment. What it comes to is read in its provider.
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import sys
 import time
@@ -84,8 +85,8 @@ def body_of(job: Job) -> dict[str, Any]:
     return {"model": MODEL, "messages": messages, "max_tokens": job.max_tokens}
 
 
-async def by_rules(name: str, scenario: Scenario, seed: int, http: httpx.AsyncClient, began: float) -> None:
-    """One of `PEERS`, as many instances as the scenario has workers."""
+async def by_rules(name: str, scenario: Scenario, seed: int, http: httpx.AsyncClient, began: float) -> int:
+    """One of `PEERS`, as many instances as the scenario has workers; how many jobs they gave up."""
     wire = Wire(scenario, seed, http, began)
     wire.crowd = Crowd(wire, PEERS[name])
     together: dict[float, list[Job]] = defaultdict(list)
@@ -95,12 +96,17 @@ async def by_rules(name: str, scenario: Scenario, seed: int, http: httpx.AsyncCl
         wire.at(when, wire.crowd.arrive, arrivals)
     await asyncio.sleep(scenario.seconds - wire.now)
     await wire.end()
+    return wire.tally.lost
 
 
-async def by_tenacity(most: int, scenario: Scenario, seed: int, http: httpx.AsyncClient, began: float) -> None:
-    """So many calls at once in each worker, real-time jobs first; each retried six times with random back-off."""
+async def by_tenacity(most: int, scenario: Scenario, seed: int, http: httpx.AsyncClient, began: float) -> int:
+    """So many calls at once in each worker, real-time jobs first; six attempts each with random back-off between them.
+
+    How many jobs were given up.
+    """
     line: asyncio.PriorityQueue[tuple[int, int, Job]] = asyncio.PriorityQueue()
-    callers = [asyncio.create_task(_caller(line, http)) for _ in range(most * scenario.workers)]
+    lost: list[int] = []
+    callers = [asyncio.create_task(_caller(line, http, lost)) for _ in range(most * scenario.workers)]
     for job in sorted(jobs(scenario.traffic, seed, scenario.seconds), key=lambda job: job.arrives):
         if job.arrives > 0:
             await asyncio.sleep(began + job.arrives - time.time())
@@ -108,43 +114,49 @@ async def by_tenacity(most: int, scenario: Scenario, seed: int, http: httpx.Asyn
     await asyncio.sleep(began + scenario.seconds - time.time())
     for caller in callers:
         caller.cancel()
+    await asyncio.gather(*callers, return_exceptions=True)
+    return len(lost)
 
 
-async def _caller(line: asyncio.PriorityQueue[tuple[int, int, Job]], http: httpx.AsyncClient) -> None:
+async def _caller(line: asyncio.PriorityQueue[tuple[int, int, Job]], http: httpx.AsyncClient, lost: list[int]) -> None:
     while True:
         _, _, job = await line.get()
         retrying = AsyncRetrying(
             wait=wait_random_exponential(min=1, max=60),
             stop=stop_after_attempt(6),
             retry=retry_if_exception_type(httpx.HTTPError),
-            retry_error_callback=lambda state: None,
+            reraise=True,
         )
-        await retrying(_ask, http, job)
+        try:
+            await retrying(_ask, http, job)
+        except httpx.HTTPError:
+            lost.append(job.id)
 
 
 async def _ask(http: httpx.AsyncClient, job: Job) -> None:
     (await http.post("/v1/chat/completions", json=body_of(job))).raise_for_status()
 
 
-async def contend(name: str, url: str, scenario: Scenario, seed: int, began: float) -> None:
-    """One of them, from the start to the end of the scenario."""
+async def contend(name: str, url: str, scenario: Scenario, seed: int, began: float) -> int:
+    """One of them, from the start to the end of the scenario; how many jobs it gave up."""
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
     timeout_s = scenario.hidden.timeout_s
     async with httpx.AsyncClient(base_url=url, trust_env=False, limits=limits, timeout=timeout_s) as http:
         changing = asyncio.create_task(change(url, scenario.hidden, began))
         if most := FIXED.get(name):
-            await by_tenacity(most, scenario, seed, http, began)
+            lost = await by_tenacity(most, scenario, seed, http, began)
         else:
-            await by_rules(name, scenario, seed, http, began)
+            lost = await by_rules(name, scenario, seed, http, began)
         await changing
+    return lost
 
 
 def main() -> None:
-    """It begins now, and says when that was."""
+    """It begins now, and says in the end when that was, and how many jobs it gave up."""
     name, url, scenario, seconds, seed, said = sys.argv[1:]
     began = time.time()
-    Path(said).write_text(str(began), encoding="utf-8")
-    asyncio.run(contend(name, url, shortened(PLANS[scenario], float(seconds)), int(seed), began))
+    lost = asyncio.run(contend(name, url, shortened(PLANS[scenario], float(seconds)), int(seed), began))
+    Path(said).write_text(json.dumps({"began": began, "lost": lost}), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,6 +18,8 @@ from bench.limits.scenario import Scenario
 from bench.limits.traffic import jobs
 from bench.peer import BENCH_PYTHON
 from bench.process import ROOT
+
+_MEMORY = Path("/dev/shm")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +57,8 @@ class _Other:
         self.name, self._scenario, self._seed = name, scenario, seed
         short = name.replace(" ", "-")
         self._provider = stack.enter_context(simulated(folder, scenario, seed, f"provider-{short}"))
-        self._began = folder / f"{short}.began"
-        words = [name, self._provider.url, scenario.name, str(scenario.seconds), str(seed), str(self._began)]
+        self._said = folder / f"{short}.json"
+        words = [name, self._provider.url, scenario.name, str(scenario.seconds), str(seed), str(self._said)]
         # A session of its own, as a deployed program has: Linux shares the processors out by session.
         command = [str(BENCH_PYTHON), "-m", "bench.limits.real.diy", *words]
         self._process = subprocess.Popen(command, cwd=ROOT, start_new_session=True)
@@ -65,9 +68,11 @@ class _Other:
         """What it came to. Raises RuntimeError when it failed."""
         if self._process.wait():
             raise RuntimeError(f"{self.name} ended with an error; it stands above")
-        scenario, began = self._scenario, float(self._began.read_text())
-        calls = self._provider.calls(began, scenario.seconds)
-        return told(scenario, jobs(scenario.traffic, self._seed, scenario.seconds), calls)
+        scenario, said = self._scenario, json.loads(self._said.read_text())
+        calls = self._provider.calls(said["began"], scenario.seconds)
+        found = told(scenario, jobs(scenario.traffic, self._seed, scenario.seconds), calls)
+        found.tally.lost = said["lost"]
+        return found
 
     def _end(self) -> None:
         self._process.kill()
@@ -82,7 +87,7 @@ def _sub(folder: Path, name: str) -> Path:
 
 @contextmanager
 def room() -> Iterator[Path]:
-    """A temporary folder that the servers' user can pass through."""
-    with tempfile.TemporaryDirectory(prefix="laneway-limits-") as name:
+    """A temporary folder in memory, where there is any to be had so, that the servers' user can pass through."""
+    with tempfile.TemporaryDirectory(prefix="laneway-limits-", dir=_MEMORY if _MEMORY.is_dir() else None) as name:
         Path(name).chmod(0o711)
         yield Path(name)
