@@ -146,6 +146,8 @@ class Settings(BaseSettings):
     valkey_bin: str | None = None
     # Given by the supervisor to each child it starts.
     process_id: UUID | None = None
+    # Given by the supervisor that began with providers: their file may not come to name none.
+    began_with_providers: bool = False
     # The simulated provider that serves every alias when no file configures one.
     simulator_url: str | None = None
     # A worker that has not beaten for this long is dead.
@@ -206,6 +208,13 @@ class Settings(BaseSettings):
     @classmethod
     def _known_budgets(cls, value: dict[str, BudgetSettings]) -> dict[str, BudgetSettings]:
         return known_budgets(value)
+
+    @model_validator(mode="after")
+    def _providers_stay(self) -> Settings:
+        # Else whatever is asked would be answered by the simulated provider that is there for test keys.
+        if self.began_with_providers and not self.providers:
+            raise Broken("there is none any more: put them back, or restart `laneway up` to go on without", "providers")
+        return self
 
     @model_validator(mode="after")
     def _targets_exist(self) -> Settings:

@@ -66,6 +66,7 @@ class Family:
             "LANEWAY_BOOTSTRAP_KEY": self.api_key,
             "LANEWAY_SIMULATOR_URL": self.simulator_url,
             "LANEWAY_CONFIG": str(self.plan.config) if self.plan.config else None,
+            "LANEWAY_BEGAN_WITH_PROVIDERS": "true" if self.plan.providers else None,
         }
         return {name: value for name, value in given.items() if value is not None}
 

@@ -203,3 +203,13 @@ def test_a_rule_without_a_key_is_blamed_on_no_variable() -> None:
         Odd.model_validate({})
     said = explain(caught.value, Path("laneway.toml"), {"LANEWAY_LEASE_S": "4"})
     assert said.endswith("(laneway.toml):\n  mode: Field required")
+
+
+def test_a_child_of_who_began_with_providers_is_not_served_by_the_simulated_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("LANEWAY_SIMULATOR_URL", "http://127.0.0.1:9")
+    write("")
+    assert load_settings().simulated
+    monkeypatch.setenv("LANEWAY_BEGAN_WITH_PROVIDERS", "true")
+    assert "providers: there is none any more" in refused()
