@@ -176,7 +176,8 @@ async def test_a_long_limit_parks_the_job_and_stops_every_worker(
             with pytest.raises(MustWait) as caught:
                 await gateway.complete(request(), calls.append)
             assert caught.value.reason == "rate_limit"
-            assert 50 < (caught.value.until - datetime.now(UTC)).total_seconds() <= 66
+            # Who was not told the time itself is woken by its pool, and looks by itself much later.
+            assert 50 < (caught.value.until - datetime.now(UTC)).total_seconds() <= 190
             assert time.monotonic() - started < 5
     assert [call.outcome for call in calls] == ["rate_limited"]
 
