@@ -109,6 +109,11 @@ class Limiter:
             found = room_for(A_FEW) if line is None else line.room_away(within_s)
         return replace(found, free={lane: min(n, self._bulkhead.left(lane, pool)) for lane, n in found.free.items()})
 
+    def down(self, pool: Pool) -> bool:
+        """Whether the pool's breaker is known here to be open."""
+        line = self._lines.get(pool.name)
+        return line is not None and line.down
+
     async def close(self) -> None:
         """Give back what is still to be given back; bounded, and quiet when Redis is away."""
         await asyncio.gather(*(line.close(2 * ROUND_TRIP_S) for line in self._lines.values()))

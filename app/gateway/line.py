@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from contextvars import Context
 from datetime import datetime, timedelta
 
+import orjson
+
 from app.domain import ids
 from app.domain.clock import Clock
 from app.domain.errors import MustWait, SystemFault
@@ -103,6 +105,13 @@ class Line:
         self._end(permit.lease.id, result)
         if result is not None and self._local is not None:
             self._local.learn(result, permit.probe)
+
+    @property
+    def down(self) -> bool:
+        """Whether its breaker is open, as far as was heard within the last second."""
+        if self._local is not None:
+            return self._local.opened
+        return bool(self._snapshot) and orjson.loads(self._snapshot).get("breaker") == "open"
 
     def configure(self, pool: Pool) -> None:
         """The configuration says something else of the pool now."""

@@ -87,6 +87,22 @@ async def test_a_call_that_was_the_probe_uses_no_try_of_its_caller(new_gateway: 
     assert (failed, len(calls)) == (10, 11)
 
 
+async def test_calls_that_end_in_a_known_outage_use_no_try(new_gateway: NewGateway) -> None:
+    """Those that hung since before it was known, as many of them as were in flight."""
+    with running_provider() as provider:
+        provider.set_faults(down="hang")
+        gateway = new_gateway(settings_for(provider.base_url))
+        late = [asyncio.create_task(gateway.complete(request(timeout_s=8.0), lambda call: None)) for _ in range(3)]
+        ended: list[object] = []
+        async with asyncio.timeout(30):
+            while not any(isinstance(one, MustWait) for one in ended):
+                asking = (gateway.complete(request(timeout_s=0.2), lambda call: None) for _ in range(7))
+                ended += await asyncio.gather(*asking, return_exceptions=True)
+        found = await asyncio.gather(*late, return_exceptions=True)
+    assert sum(isinstance(one, TransientError) for one in ended) >= 7
+    assert [(type(one), getattr(one, "reason", "")) for one in found] == [(MustWait, "provider_down")] * 3
+
+
 async def test_the_next_target_is_asked_while_one_is_down(new_gateway: NewGateway, provider: ProviderProcess) -> None:
     provider.set_answers({"hello": "positive"})
     gateway = new_gateway(settings_for(f"http://127.0.0.1:{free_port()}/v1", provider.base_url))
