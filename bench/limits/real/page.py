@@ -19,7 +19,7 @@ _NAMES = {
     "up_again_s": ("back up after", "{:.0f} s"),
     "slower": ("real-time p95 / unloaded", "{:.2f}"),
     "outage_attempts": ("attempts in the outage", "{:.0f}"),
-    "lost": ("jobs lost", "{:.0f}"),
+    "lost": ("jobs lost", "{:g}"),
     "first_success_s": ("first success after it", "{:.1f} s"),
     "burst_slower": ("real-time p95 / unloaded in the burst", "{:.2f}"),
     "small_to_first_come": ("small tenants' p95 wait / first come", "{:.2f}"),
