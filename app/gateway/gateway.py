@@ -179,8 +179,8 @@ class Gateway:
             self._lengths.learn(_route(asking.request, target), ended.usage.output)
         if isinstance(result, RateLimited) and not asking.begun:
             return result
-        unheard = not asking.begun and isinstance(result, TransientError)
-        if unheard and (permit.probe or self._limiter.down(permit.pool)):
+        known = permit.probe or (isinstance(result, TransientError) and self._limiter.down(permit.pool))
+        if known and isinstance(result, TransientError) and not asking.begun:
             # It met an outage that is known of, or that it was to look into: that is no try of its caller's.
             raise MustWait(Reason.PROVIDER_DOWN, self._clock.now(), permit.pool.name) from result
         if permit.trial and isinstance(result, ProviderAuth) and not asking.begun:

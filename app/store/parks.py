@@ -70,7 +70,8 @@ _WAKE = f"""
         on own.lane = line.lane and own.project_id = line.project_id
     cross join lateral (
         select id, priority from jobs
-        where pool = $1 and {_PARKED} and lane = line.lane and project_id = line.project_id and due_at > statement_timestamp()
+        where pool = $1 and {_PARKED} and lane = line.lane and project_id = line.project_id
+            and due_at > statement_timestamp()
         order by priority desc, id limit greatest(place.room, 0)
     ) job
 ), best as (
