@@ -10,9 +10,9 @@ import typer
 
 from app.bell.redis import open_redis
 from app.cli.start import refuse, settings_or_exit
-from app.gateway.breaker import Breakers
-from app.gateway.dependency import Dependency
-from app.gateway.reach import RedisAway
+from app.gateway.breakers.breaker import Breakers
+from app.gateway.breakers.dependency import Dependency
+from app.gateway.redis.reach import RedisAway
 from app.settings import Settings
 from app.store.database import StoreAway, open_database
 from app.store.keys import DEFAULT_PROJECT, Keys

@@ -14,8 +14,8 @@ from app.engine.policies import Cache
 from app.engine.run import Run
 from app.engine.schema import AnswerForm
 from app.engine.work import CURRENT_STEP, Try
-from app.gateway.request import Caching, Message, ModelAnswer, ModelRequest
-from app.gateway.reservation import Charge
+from app.gateway.budgets.reservation import Charge
+from app.gateway.calls.request import Caching, Message, ModelAnswer, ModelRequest
 
 Turn = Mapping[str, str] | tuple[str, str]
 ROLES = ("system", "user", "assistant")

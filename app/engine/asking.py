@@ -15,7 +15,7 @@ from app.engine.steps import Steps
 from app.engine.stream import Stream
 from app.engine.ways import ways_of_ask
 from app.engine.work import Try, Work, checked_identity, checked_policy, digest_of, misuse, stable_key
-from app.gateway.request import Message
+from app.gateway.calls.request import Message
 
 T = TypeVar("T")
 

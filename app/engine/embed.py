@@ -11,8 +11,8 @@ from app.engine.ask import charge_of, check_cost
 from app.engine.policies import Policy
 from app.engine.run import Run
 from app.engine.work import Try
-from app.gateway.cache import Keeping
-from app.gateway.request import Caching, ModelRequest
+from app.gateway.calls.keeping import Keeping
+from app.gateway.calls.request import Caching, ModelRequest
 
 Vectors = list[list[float]]
 

@@ -10,8 +10,8 @@ from app.domain.errors import Fault, MustWait, ProviderAuth, RateLimited, System
 from app.domain.job import Reason
 from app.engine.run import Run
 from app.engine.work import Work
-from app.gateway.dependency import Dependency
-from app.gateway.ending import Ending
+from app.gateway.breakers.dependency import Dependency
+from app.gateway.pools.ending import Ending
 from app.telemetry.place import root_of
 
 R = TypeVar("R")

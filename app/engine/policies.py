@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from app.domain.duration import seconds
-from app.gateway.cache import Keeping
+from app.gateway.calls.keeping import Keeping
 
 # Policy fields whose feature is not built yet, with the value that asks for nothing.
 UNBUILT: dict[str, Any] = {"batch": None}

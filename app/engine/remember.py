@@ -18,7 +18,8 @@ from app.domain.step import Via
 from app.engine import codec
 from app.engine.run import Run
 from app.engine.work import Try, Way, Work, misuse
-from app.gateway.cache import Entry, ExactCache, Keeping, Key
+from app.gateway.caches.cache import Entry, ExactCache, Key
+from app.gateway.calls.keeping import Keeping
 
 # Who waits for another's result waits no longer than this, where the step has no timeout.
 _LONGEST_S = 600.0

@@ -13,7 +13,7 @@ from app.domain import canonical, ids
 from app.domain.call import Call, CallOutcome
 from app.domain.clock import Clock
 from app.engine.work import CURRENT_STEP, shown
-from app.gateway.request import ModelAnswer, ModelRequest
+from app.gateway.calls.request import ModelAnswer, ModelRequest
 
 # Replies by step name (str) or by name and key (tuple): keys of a Mapping are invariant, so mypy gets no more than Any.
 Replies = Mapping[Any, Any]

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 
 from app.engine.work import misuse
-from app.gateway.request import Message
+from app.gateway.calls.request import Message
 
 Route = Callable[[str], str]
 """Picks an alias by a text. Pure: the same text gives the same alias."""

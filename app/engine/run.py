@@ -14,10 +14,10 @@ from app.domain.job import TraceContext, Usage
 from app.domain.step import StepPlace
 from app.engine.children import Children
 from app.engine.journal import Journal
-from app.gateway.breaker import Breakers
-from app.gateway.cache import ExactCache
-from app.gateway.request import ModelGateway
-from app.gateway.reservation import Charge
+from app.gateway.breakers.breaker import Breakers
+from app.gateway.budgets.reservation import Charge
+from app.gateway.caches.cache import ExactCache
+from app.gateway.calls.request import ModelGateway
 from app.telemetry.traces import Tracing
 
 

@@ -8,9 +8,9 @@ from app.clients.base import TokenUsage, WireAnswer, WireError
 from app.domain.call import CallOutcome
 from app.domain.clock import Clock
 from app.domain.errors import RateLimited
-from app.gateway.booking import Ended, Sent, answer_bytes, estimated, input_tokens
+from app.gateway.budgets.prices import Cost, Prices
+from app.gateway.calls.booking import Ended, Sent, answer_bytes, estimated, input_tokens
 from app.gateway.hearing import Hearing
-from app.gateway.prices import Cost, Prices
 
 REFUSED = "content_filter"
 # The error code of a call whose caller left: what it cost is not known.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.domain.errors import MustWait, ProviderAuth, SystemFault, TransientError
 from app.domain.job import Reason
-from app.gateway.routes import Target
+from app.gateway.calls.routes import Target
 from app.telemetry.logs import log
 
 Ended = MustWait | TransientError | SystemFault

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from app.domain.call import Call
-from app.gateway.request import ModelAnswer, ModelGateway, ModelRequest
+from app.gateway.calls.request import ModelAnswer, ModelGateway, ModelRequest
 from app.settings import Settings
 
 Build = Callable[[Settings], ModelGateway]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from app.domain.park import ParkedLine, Room
-from app.gateway.breaker import Breakers
-from app.gateway.dependency import is_park
-from app.gateway.limiter import Limiter
+from app.gateway.breakers.breaker import Breakers
+from app.gateway.breakers.dependency import is_park
+from app.gateway.pools.limiter import Limiter
 
 
 class Doorkeeper:

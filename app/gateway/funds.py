@@ -9,13 +9,13 @@ from app.clients.base import TokenUsage
 from app.domain import ids
 from app.domain.call import Call, CallOutcome
 from app.domain.clock import Clock
-from app.gateway.booking import estimated
-from app.gateway.budget import Budgets
+from app.gateway.budgets.budget import Budgets
+from app.gateway.budgets.prices import Prices
+from app.gateway.budgets.reservation import Charge, Reservation
+from app.gateway.calls.booking import estimated
+from app.gateway.calls.request import ModelRequest
+from app.gateway.calls.routes import Target
 from app.gateway.lengths import Lengths, Route
-from app.gateway.prices import Prices
-from app.gateway.request import ModelRequest
-from app.gateway.reservation import Charge, Reservation
-from app.gateway.routes import Target
 from app.store.ledger import LostCall
 
 # What calls that can wait are compared by: a usual question and answer.

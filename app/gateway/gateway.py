@@ -13,19 +13,19 @@ from app.domain.clock import Clock
 from app.domain.errors import Fault, InputError, MustWait, ProviderAuth, RateLimited, SystemFault, TransientError
 from app.domain.job import Reason
 from app.gateway.account import CANCELED, REFUSED, Account
-from app.gateway.booking import Ended, Sent, call_record, call_span, input_tokens, request_bytes, wait_span
+from app.gateway.budgets.prices import Prices
+from app.gateway.budgets.reservation import Reservation
+from app.gateway.calls.booking import Ended, Sent, call_record, call_span, input_tokens, request_bytes, wait_span
+from app.gateway.calls.request import ModelAnswer, ModelRequest
+from app.gateway.calls.routes import Routes, Target
 from app.gateway.descent import Descent
 from app.gateway.funds import Funds
 from app.gateway.hearing import Hearing
 from app.gateway.lengths import Lengths
 from app.gateway.lesson import after_answer, after_error
-from app.gateway.limiter import Limiter
-from app.gateway.pool import CallResult, Permit
-from app.gateway.prices import Prices
-from app.gateway.reach import ROUND_TRIP_S
-from app.gateway.request import ModelAnswer, ModelRequest
-from app.gateway.reservation import Reservation
-from app.gateway.routes import Routes, Target
+from app.gateway.pools.limiter import Limiter
+from app.gateway.pools.pool import CallResult, Permit
+from app.gateway.redis.reach import ROUND_TRIP_S
 from app.settings import Settings
 from app.telemetry.traces import Tracing, child
 

@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 
 from app.domain.errors import SystemFault
 from app.gateway.lengths import Lengths
-from app.gateway.reach import RedisAway, bounded
+from app.gateway.redis.reach import RedisAway, bounded
 
 PREFIX = "laneway:lengths:"
 # Enough for a 95th percentile, and about 250 bytes a route.

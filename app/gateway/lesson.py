@@ -6,7 +6,7 @@ import math
 
 from app.clients.base import WireAnswer, WireError
 from app.domain.errors import ProviderAuth, RateLimited
-from app.gateway.pool import NO_CONNECTION, TIMED_OUT, CallResult
+from app.gateway.pools.pool import NO_CONNECTION, TIMED_OUT, CallResult
 
 _TOO_MANY, _NO_CREDIT, _BROKEN = 429, 402, 502
 

@@ -9,7 +9,7 @@ from app.domain import money
 from app.domain.budget import Cap, Spender
 from app.domain.errors import Problem
 from app.domain.job import NewJob, Status
-from app.gateway.budget import Budgets
+from app.gateway.budgets.budget import Budgets
 
 
 async def refuse_without_means(budgets: Budgets, job: NewJob, now: datetime) -> None:

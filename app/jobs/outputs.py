@@ -14,7 +14,7 @@ from app.domain.clock import Clock
 from app.domain.job import CacheMode, Claimed, Known, NewJob, Usage
 from app.engine.outcome import Outcome, Succeeded
 from app.engine.workflow import Workflow
-from app.gateway.cache import Entry, ExactCache, Key, Place
+from app.gateway.caches.cache import Entry, ExactCache, Key, Place
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,11 +25,11 @@ from app.engine.outcome import Failed, Outcome, Parked
 from app.engine.perform import perform
 from app.engine.run import Account
 from app.engine.run import Run as EngineRun
-from app.gateway.breaker import Breakers
-from app.gateway.cache import ExactCache
-from app.gateway.purse import Purse
-from app.gateway.request import ModelGateway
-from app.gateway.reservation import Charge
+from app.gateway.breakers.breaker import Breakers
+from app.gateway.budgets.purse import Purse
+from app.gateway.budgets.reservation import Charge
+from app.gateway.caches.cache import ExactCache
+from app.gateway.calls.request import ModelGateway
 from app.jobs.children import SqlChildren
 from app.jobs.export import Export
 from app.jobs.heart import Heart

@@ -25,7 +25,7 @@ from app.domain.job import (
     Status,
     Usage,
 )
-from app.gateway.budget import Budgets
+from app.gateway.budgets.budget import Budgets
 from app.jobs.backlog import Backlog
 from app.jobs.export import Export
 from app.jobs.means import refuse_without_means

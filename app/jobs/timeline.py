@@ -13,7 +13,7 @@ from app.domain import ids, money
 from app.domain.call import CallOutcome
 from app.domain.job import Job
 from app.domain.spans import attempt_span_id, limiter_span_id, step_span_id
-from app.gateway.booking import EMBEDDINGS, SHOWN_WAIT_S, call_name, operation
+from app.gateway.calls.booking import EMBEDDINGS, SHOWN_WAIT_S, call_name, operation
 from app.jobs.course import Claim, Course, OwnSpan, own_spans
 from app.jobs.view import time_view
 from app.store.reads import TraceRows

@@ -6,9 +6,9 @@ import asyncio
 from uuid import UUID
 
 from app.domain.errors import Problem, SystemFault
-from app.gateway.breaker import Breakers, Force
-from app.gateway.dependency import BreakerLook, Dependency, parked_for
-from app.gateway.reach import RedisAway
+from app.gateway.breakers.breaker import Breakers, Force
+from app.gateway.breakers.dependency import BreakerLook, Dependency, parked_for
+from app.gateway.redis.reach import RedisAway
 from app.store.audits import Act
 from app.store.database import StoreAway
 from app.store.levers import KeptLevers

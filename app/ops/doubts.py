@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from app.clients.base import TokenUsage
 from app.domain.clock import SYSTEM_CLOCK
-from app.gateway.prices import Prices
+from app.gateway.budgets.prices import Prices
 from app.settings import Settings
 from app.settings.settings import SIMULATED
 from app.settings.stray import asked_models, stray_prices

@@ -8,8 +8,8 @@ from uuid import UUID
 
 from app.domain.clock import Clock
 from app.domain.errors import Problem
-from app.gateway.cache import ExactCache
-from app.gateway.reach import RedisAway
+from app.gateway.caches.cache import ExactCache
+from app.gateway.redis.reach import RedisAway
 from app.store.audits import Act, Audits
 
 _ACTION = "cache.invalidate"

@@ -11,10 +11,10 @@ from uuid import UUID
 
 from app.domain.errors import Problem
 from app.domain.lane import LANES
-from app.gateway.dependency import is_park
-from app.gateway.levers import Levers
-from app.gateway.reach import RedisAway
-from app.gateway.routes import Routes
+from app.gateway.breakers.dependency import is_park
+from app.gateway.calls.routes import Routes
+from app.gateway.pools.levers import Levers
+from app.gateway.redis.reach import RedisAway
 from app.settings import Settings
 from app.store.audits import Act
 from app.store.database import StoreAway

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from app.domain.budget import Cap, Spender
 from app.engine.catalogue import Catalogue
-from app.gateway.budget import Budgets
+from app.gateway.budgets.budget import Budgets
 from app.jobs.backlog import Backlog
 from app.store.keys import ApiKey
 

@@ -8,9 +8,9 @@ from app.bell.ring import Ring
 from app.domain import money
 from app.domain.alert import AlertEvent, AlertKind, Condition
 from app.domain.clock import Clock
-from app.gateway.books import Books, Drift
-from app.gateway.budget import Budgets
-from app.gateway.reach import RedisAway
+from app.gateway.budgets.books import Books, Drift
+from app.gateway.budgets.budget import Budgets
+from app.gateway.redis.reach import RedisAway
 from app.ops.alerts import raise_alert
 from app.store.alerts import Alerts
 from app.store.allowances import Allowances

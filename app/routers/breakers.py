@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from app.gateway.dependency import BreakerLook, Dependency
+from app.gateway.breakers.dependency import BreakerLook, Dependency
 from app.jobs.check import parse
 from app.jobs.view import time_view
 from app.routers.deps import JsonDep, OperatorDep, RuntimeDep, needs

@@ -10,7 +10,7 @@ from app.domain import ids, money
 from app.domain.advice import ADVICE
 from app.domain.budget import Cap
 from app.domain.errors import CATALOGUE, ErrorCode
-from app.gateway.marks import budget_view
+from app.gateway.budgets.marks import budget_view
 from app.routers.deps import ReaderDep, RuntimeDep
 from app.routers.reply import json_answer
 from app.routers.timing import timed

@@ -19,9 +19,9 @@ from app.domain.crash import arm
 from app.domain.hours import Hours
 from app.engine.catalogue import Catalogue, CatalogueError
 from app.engine.mention import who_names
-from app.gateway.breaker import Breakers
-from app.gateway.cache import ExactCache
-from app.gateway.money import Money
+from app.gateway.breakers.breaker import Breakers
+from app.gateway.budgets.money import Money
+from app.gateway.caches.cache import ExactCache
 from app.jobs.backlog import Backlog
 from app.jobs.cascade import Cascade
 from app.jobs.control import Control

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from app.bell.redis import answer
 from app.domain.hours import Hours
-from app.gateway.levers import Levers
-from app.gateway.money import Money
+from app.gateway.budgets.money import Money
+from app.gateway.pools.levers import Levers
 from app.ops.configfile import ConfigFile
 from app.ops.lookout import Lookout
 from app.ops.overview import Overview

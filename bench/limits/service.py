@@ -8,7 +8,7 @@ from typing import Any
 
 from lupa.lua51 import LuaRuntime
 
-from app.gateway.adaptive import SOURCE
+from app.gateway.pools.adaptive import SOURCE
 from bench.limits.alone import Alone
 from bench.limits.provider import Answer
 from bench.limits.traffic import Job

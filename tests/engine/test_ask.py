@@ -17,7 +17,7 @@ from app.engine.perform import Failed, Parked, Succeeded, perform
 from app.engine.replies import ScriptedGateway
 from app.engine.virtual import VirtualClock
 from app.engine.workflow import Workflow
-from app.gateway.request import Message, ModelAnswer, ModelRequest
+from app.gateway.calls.request import Message, ModelAnswer, ModelRequest
 from laneway import Context, Policy, TransientError, workflow
 from laneway.testing import JobFailed, MissingReply, Reply, run
 from tests.engine.support import PROJECT, START, make_run

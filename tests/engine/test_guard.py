@@ -15,9 +15,9 @@ from app.domain.clock import SYSTEM_CLOCK
 from app.domain.job import Reason
 from app.domain.step import StepStatus, Via
 from app.engine.outcome import Failed, Parked, Succeeded
-from app.gateway.breaker import Breakers
-from app.gateway.dependency import Dependency
-from app.gateway.ending import Ending
+from app.gateway.breakers.breaker import Breakers
+from app.gateway.breakers.dependency import Dependency
+from app.gateway.pools.ending import Ending
 from laneway import InputError, Policy, ProcessingError, SystemFault, TransientError
 from tests.engine.support import PROJECT, Flaky, once
 from tests.supervise.embedded import RunningServer, open_folder, open_servers

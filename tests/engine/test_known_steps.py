@@ -13,8 +13,8 @@ from app.domain.clock import SYSTEM_CLOCK
 from app.domain.job import Reason
 from app.domain.step import Via
 from app.engine.outcome import Failed, Parked, Succeeded
-from app.gateway.breaker import Breakers
-from app.gateway.cache import ExactCache
+from app.gateway.breakers.breaker import Breakers
+from app.gateway.caches.cache import ExactCache
 from app.settings import CacheSettings
 from laneway import Cache, Policy, TransientError
 from tests.engine.support import Flaky, once

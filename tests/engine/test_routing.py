@@ -14,7 +14,7 @@ from app.engine.perform import Failed, Succeeded, perform
 from app.engine.replies import ScriptedGateway
 from app.engine.routing import reading_index
 from app.engine.virtual import VirtualClock
-from app.gateway.request import ModelAnswer, ModelRequest
+from app.gateway.calls.request import ModelAnswer, ModelRequest
 from laneway import Context, ProcessingError, by_complexity, by_type, content_type, workflow
 from laneway.testing import MemoryJournal
 from tests.engine.support import START, make_run

@@ -16,7 +16,7 @@ from app.engine.outcome import Outcome
 from app.engine.perform import Failed, Parked, Succeeded, perform
 from app.engine.replies import ScriptedGateway
 from app.engine.virtual import VirtualClock
-from app.gateway.request import ModelAnswer, ModelRequest
+from app.gateway.calls.request import ModelAnswer, ModelRequest
 from laneway import Context, Policy, TransientError, workflow
 from laneway.testing import JobFailed, Reply, run
 from tests.engine.support import START, Flaky, make_run

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from redis.asyncio import Redis
 
-from app.gateway.limiter import Limiter
-from app.gateway.pool import CallResult, Permit, Pool
+from app.gateway.pools.limiter import Limiter
+from app.gateway.pools.pool import CallResult, Permit, Pool
 
 GOOD = CallResult(200, 0.01, used=20)
 

@@ -8,7 +8,7 @@ from pydantic import SecretStr
 
 from app.domain import ids
 from app.domain.job import TraceContext
-from app.gateway.request import Message, ModelRequest
+from app.gateway.calls.request import Message, ModelRequest
 from app.settings import (
     GatewaySettings,
     LadderTarget,

@@ -17,9 +17,9 @@ from redis.asyncio import Redis
 from app.clients.dialect import build_clients
 from app.clients.http import open_http
 from app.domain.clock import SYSTEM_CLOCK
+from app.gateway.budgets.prices import Prices
 from app.gateway.gateway import Gateway
-from app.gateway.limiter import Limiter
-from app.gateway.prices import Prices
+from app.gateway.pools.limiter import Limiter
 from app.settings import Settings
 from app.telemetry.traces import Tracing
 from tests.loadtest.provider_process import ProviderProcess, running_provider

@@ -13,10 +13,10 @@ from redis.asyncio import Redis
 from app.domain.clock import SYSTEM_CLOCK
 from app.domain.errors import MustWait
 from app.domain.park import ParkedLine
-from app.gateway.breaker import Breakers
-from app.gateway.dependency import Dependency, Pass, parked_for
-from app.gateway.ending import Ending
-from app.gateway.reach import RedisAway
+from app.gateway.breakers.breaker import Breakers
+from app.gateway.breakers.dependency import Dependency, Pass, parked_for
+from app.gateway.pools.ending import Ending
+from app.gateway.redis.reach import RedisAway
 from tests.gateway.conftest import open_redis
 from tests.supervise.embedded import RunningServer
 

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.errors import MustWait
-from app.gateway.breaker_away import LocalBreaker
-from app.gateway.ending import Ending
-from app.gateway.limiter import Limiter
-from app.gateway.pool import NO_CONNECTION, CallResult, Permit
+from app.gateway.pools.breaker_away import LocalBreaker
+from app.gateway.pools.ending import Ending
+from app.gateway.pools.limiter import Limiter
+from app.gateway.pools.pool import NO_CONNECTION, CallResult, Permit
 from tests.gateway.admitting import GOOD, admit, wide
 from tests.gateway.conftest import NewLimiter
 from tests.gateway.test_breaker_rules import Breaker

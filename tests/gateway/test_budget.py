@@ -17,13 +17,13 @@ from app.domain import ids
 from app.domain.budget import Cap, Spender
 from app.domain.clock import SYSTEM_CLOCK, Clock, SystemClock
 from app.domain.errors import MustWait, ProcessingError
-from app.gateway.books import Books
-from app.gateway.budget import Budgets
-from app.gateway.budget_away import LocalBudgets
-from app.gateway.caps import Caps
-from app.gateway.purse import Purse
-from app.gateway.reservation import Reservation
-from app.gateway.till import Till
+from app.gateway.budgets.away import LocalBudgets
+from app.gateway.budgets.books import Books
+from app.gateway.budgets.budget import Budgets
+from app.gateway.budgets.caps import Caps
+from app.gateway.budgets.purse import Purse
+from app.gateway.budgets.reservation import Reservation
+from app.gateway.budgets.till import Till
 from app.settings import BudgetSettings
 from app.store.allowances import Allowances
 from app.store.database import Database

@@ -10,7 +10,7 @@ import lupa.lua51
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-SOURCE = files("app.gateway").joinpath("budget.lua").read_text(encoding="utf-8")
+SOURCE = files("app.gateway").joinpath("budgets/budget.lua").read_text(encoding="utf-8")
 CALLERS = 64
 
 

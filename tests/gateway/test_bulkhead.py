@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.clock import SYSTEM_CLOCK
-from app.gateway.bulkhead import Bulkhead
+from app.gateway.pools.bulkhead import Bulkhead
 
 _numbers = count()
 

@@ -15,8 +15,9 @@ from redis.asyncio import Redis
 
 from app.domain.clock import SYSTEM_CLOCK
 from app.domain.errors import MustWait, TransientError
-from app.gateway.cache import Entry, ExactCache, Keeping, Key
-from app.gateway.reach import RedisAway
+from app.gateway.caches.cache import Entry, ExactCache, Key
+from app.gateway.calls.keeping import Keeping
+from app.gateway.redis.reach import RedisAway
 from app.settings import CacheSettings
 from tests.gateway.conftest import open_redis
 from tests.supervise.embedded import RunningServer

@@ -15,9 +15,10 @@ from app.domain import ids
 from app.domain.call import Call, CallOutcome
 from app.domain.clock import SYSTEM_CLOCK
 from app.domain.errors import MustWait, TransientError
-from app.gateway.cache import ExactCache, Keeping
-from app.gateway.cached import Cached
-from app.gateway.request import Caching, Message, ModelAnswer, ModelRequest
+from app.gateway.caches.cache import ExactCache
+from app.gateway.caches.cached import Cached
+from app.gateway.calls.keeping import Keeping
+from app.gateway.calls.request import Caching, Message, ModelAnswer, ModelRequest
 from app.settings import CacheSettings, LadderTarget, ModelAlias
 from app.telemetry.traces import Tracing
 from tests.gateway.asking import request, settings_for

@@ -10,7 +10,7 @@ import pytest_asyncio
 from app.domain import ids
 from app.domain.budget import Spender
 from app.domain.clock import SystemClock
-from app.gateway.caps import Caps
+from app.gateway.budgets.caps import Caps
 from app.store.allowances import Allowances
 from app.store.database import Database
 

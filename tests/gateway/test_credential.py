@@ -12,7 +12,7 @@ from app.domain.call import Call
 from app.domain.errors import MustWait, ProviderAuth
 from app.domain.job import Reason
 from app.gateway.gateway import Gateway
-from app.gateway.levers import Levers
+from app.gateway.pools.levers import Levers
 from tests.gateway.asking import request, settings_for
 from tests.gateway.conftest import NewGateway
 from tests.gateway.pool_state import hasten_trial

@@ -10,10 +10,10 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from app.domain.call import Call, CallOutcome
 from app.domain.errors import ProcessingError, TransientError
-from app.gateway.cache import Keeping
-from app.gateway.cached import Cached
-from app.gateway.embedding import MOST_TEXTS, portions
-from app.gateway.request import Caching, ModelAnswer
+from app.gateway.caches.cached import Cached
+from app.gateway.caches.embedding import MOST_TEXTS, portions
+from app.gateway.calls.keeping import Keeping
+from app.gateway.calls.request import Caching, ModelAnswer
 from app.loadtest.provider.openai_embeddings import vector_of
 from tests.conformance.client_suite import until
 from tests.gateway.asking import request, settings_for

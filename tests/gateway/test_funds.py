@@ -12,13 +12,13 @@ from app.domain import ids
 from app.domain.budget import Cap, Counter, Kind, Scope, Spender, counter_of
 from app.domain.clock import SYSTEM_CLOCK
 from app.domain.period import Period
-from app.gateway.budget import Budgets
+from app.gateway.budgets.budget import Budgets
+from app.gateway.budgets.money import Money
+from app.gateway.budgets.prices import Prices
+from app.gateway.budgets.reservation import Charge
+from app.gateway.calls.routes import Routes
 from app.gateway.funds import Funds
 from app.gateway.lengths import UNKNOWN_TOKENS, Lengths
-from app.gateway.money import Money
-from app.gateway.prices import Prices
-from app.gateway.reservation import Charge
-from app.gateway.routes import Routes
 from app.settings import BudgetSettings, LadderTarget, ModelAlias, PriceSettings, ProviderSettings, Settings
 from app.store.database import Database
 from tests.gateway.asking import request

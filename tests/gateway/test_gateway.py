@@ -15,10 +15,10 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from app.domain.call import Call, CallOutcome
 from app.domain.clock import SYSTEM_CLOCK
 from app.domain.errors import Fault, InputError, MustWait, ProviderAuth, SystemFault, TransientError
-from app.gateway.booking import input_tokens
+from app.gateway.budgets.prices import Prices
+from app.gateway.calls.booking import input_tokens
 from app.gateway.gateway import Gateway
 from app.gateway.lengths import UNKNOWN_TOKENS
-from app.gateway.prices import Prices
 from app.telemetry.traces import Tracing
 from tests.clients.raw_server import answering, http_answer
 from tests.conformance.client_suite import SCHEMA, until

@@ -10,9 +10,9 @@ import pytest
 
 from app.domain.call import Call
 from app.domain.errors import Fault, InputError, MustWait, ProviderAuth, SystemFault, TransientError
+from app.gateway.calls.routes import Target
 from app.gateway.descent import Descent, Ended
-from app.gateway.pool import Pool
-from app.gateway.routes import Target
+from app.gateway.pools.pool import Pool
 from app.settings import LadderTarget, ModelAlias, Settings
 from tests.clients.raw_server import answering, http_answer
 from tests.gateway.asking import request, settings_for

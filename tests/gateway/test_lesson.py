@@ -8,9 +8,9 @@ import pytest
 from app.clients.base import LimitHints, TokenUsage, WireAnswer, WireError
 from app.clients.http import broken, too_late
 from app.domain.errors import Fault, InputError, ProviderAuth, RateLimited, TransientError
-from app.gateway.holding import MOST_ENDED, Holding, as_json
 from app.gateway.lesson import after_answer, after_error
-from app.gateway.pool import NO_CONNECTION, TIMED_OUT, CallResult, Lease
+from app.gateway.pools.holding import MOST_ENDED, Holding, as_json
+from app.gateway.pools.pool import NO_CONNECTION, TIMED_OUT, CallResult, Lease
 
 _HINTS = LimitHints((("requests", 600, 599), ("input", 9000, 10)), "tok")
 

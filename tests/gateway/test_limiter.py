@@ -10,9 +10,9 @@ import pytest
 from redis.asyncio import Redis
 
 from app.domain.errors import MustWait, SystemFault
-from app.gateway import line
-from app.gateway.limiter import Limiter
-from app.gateway.pool import Permit, Pool
+from app.gateway.pools import line
+from app.gateway.pools.limiter import Limiter
+from app.gateway.pools.pool import Permit, Pool
 from tests.gateway.admitting import GOOD, admit, leases, wide
 from tests.gateway.conftest import NewLimiter, open_redis
 from tests.supervise.embedded import RunningServer

@@ -16,9 +16,9 @@ from structlog.testing import capture_logs
 from app.clients.base import LimitHints
 from app.domain.clock import SystemClock
 from app.domain.errors import MustWait
-from app.gateway.limiter import Limiter
-from app.gateway.pool import CallResult, Permit, Pool
-from app.gateway.pool_scripts import LOOK, pool_keys
+from app.gateway.pools.limiter import Limiter
+from app.gateway.pools.pool import CallResult, Permit, Pool
+from app.gateway.pools.scripts import LOOK, pool_keys
 from tests.conformance.client_suite import until
 from tests.gateway.admitting import GOOD, leases, wide
 from tests.gateway.admitting import admit as asking

@@ -25,7 +25,7 @@ from tests.supervise.embedded import RunningServer
 _WORKER = """
 import asyncio, sys
 from redis.asyncio import Redis
-from app.gateway.limiter import Limiter
+from app.gateway.pools.limiter import Limiter
 from tests.gateway.admitting import admit, wide
 
 async def work(url, prefix, lease_s, held, waiting):

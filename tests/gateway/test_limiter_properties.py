@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from redis.asyncio import Redis
 
 from app.domain.errors import MustWait
-from app.gateway.limiter import Limiter
+from app.gateway.pools.limiter import Limiter
 from tests.gateway.admitting import GOOD, admit, leases, wide
 from tests.gateway.conftest import open_redis
 from tests.gateway.pool_state import waiting

@@ -9,8 +9,8 @@ import pytest
 
 from app.domain.clock import SYSTEM_CLOCK
 from app.domain.errors import MustWait, TransientError
-from app.gateway.limiter import Limiter
-from app.gateway.pool import NO_CONNECTION, CallResult, Permit, Pool
+from app.gateway.pools.limiter import Limiter
+from app.gateway.pools.pool import NO_CONNECTION, CallResult, Permit, Pool
 from app.settings import BreakerSettings
 from tests.gateway.admitting import GOOD, admit, wide
 from tests.gateway.asking import request, settings_for

@@ -6,7 +6,7 @@ import asyncio
 
 from redis.asyncio import Redis
 
-from app.gateway.line import _BEAT_S
+from app.gateway.pools.line import _BEAT_S
 from tests.gateway.admitting import admit, wide
 from tests.gateway.conftest import NewLimiter
 from tests.gateway.pool_state import waiting

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.clients.base import TokenUsage
-from app.gateway.prices import Prices
+from app.gateway.budgets.prices import Prices
 from app.settings import GatewaySettings, PriceSettings, ProviderSettings, Settings
 
 _AT = datetime(2026, 11, 21, tzinfo=UTC)

@@ -11,13 +11,14 @@ from structlog.testing import capture_logs
 
 from app.domain.clock import SYSTEM_CLOCK
 from app.domain.errors import SystemFault
-from app.gateway.breaker import Breakers
-from app.gateway.cache import ExactCache, Keeping, Key
-from app.gateway.dependency import Dependency, Pass
-from app.gateway.ending import Ending
-from app.gateway.reach import Reach, RedisAway
-from app.gateway.scripts import Call, run_all, script
-from app.gateway.till import Till
+from app.gateway.breakers.breaker import Breakers
+from app.gateway.breakers.dependency import Dependency, Pass
+from app.gateway.budgets.till import Till
+from app.gateway.caches.cache import ExactCache, Key
+from app.gateway.calls.keeping import Keeping
+from app.gateway.pools.ending import Ending
+from app.gateway.redis.reach import Reach, RedisAway
+from app.gateway.redis.scripts import Call, run_all, script
 from app.settings import CacheSettings
 from tests.conformance.client_suite import until
 from tests.gateway.admitting import GOOD, admit, wide

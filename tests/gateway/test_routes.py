@@ -11,8 +11,8 @@ from pydantic import SecretStr
 
 from app.domain import ids
 from app.domain.errors import ProcessingError, SystemFault
-from app.gateway.pool import Pool
-from app.gateway.routes import Routes, Target, in_turn
+from app.gateway.calls.routes import Routes, Target, in_turn
+from app.gateway.pools.pool import Pool
 from app.settings import LadderTarget, ModelAlias, PoolSettings, ProviderSettings, Settings
 
 _BIG = PoolSettings(models=["big-1"], requests_per_minute=600, tokens_per_minute=90_000)

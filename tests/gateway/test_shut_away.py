@@ -8,8 +8,8 @@ import pytest
 
 from app.domain.errors import MustWait
 from app.domain.job import Reason
-from app.gateway.pool import CallResult
-from app.gateway.shut_away import LocalShut
+from app.gateway.pools.pool import CallResult
+from app.gateway.pools.shut_away import LocalShut
 from tests.gateway.admitting import admit, wide
 from tests.gateway.conftest import NewLimiter
 from tests.supervise.embedded import RunningServer

@@ -12,7 +12,7 @@ import pytest
 
 from app.domain.call import Call
 from app.domain.errors import Fault, InputError, ProviderAuth, RateLimited, TransientError
-from app.gateway.booking import input_tokens
+from app.gateway.calls.booking import input_tokens
 from app.gateway.lengths import UNKNOWN_TOKENS
 from tests.clients.raw_server import Chunks, answering, http_answer
 from tests.conformance.client_suite import SCHEMA, until

@@ -14,14 +14,14 @@ from app.domain.budget import Cap, Counter, Kind, Scope, Spender
 from app.domain.clock import SYSTEM_CLOCK
 from app.domain.errors import SystemFault
 from app.domain.period import Period
-from app.gateway.budget_away import LocalBudgets
+from app.gateway.budgets.away import LocalBudgets
+from app.gateway.budgets.money import Money
+from app.gateway.budgets.prices import Prices
+from app.gateway.budgets.reservation import Charge, Reservation, told
+from app.gateway.budgets.till import Till
+from app.gateway.calls.routes import Routes
 from app.gateway.funds import Funds
 from app.gateway.lengths import Lengths
-from app.gateway.money import Money
-from app.gateway.prices import Prices
-from app.gateway.reservation import Charge, Reservation, told
-from app.gateway.routes import Routes
-from app.gateway.till import Till
 from app.settings import BudgetSettings
 from app.store.database import Database
 from app.store.ledger import Ledger

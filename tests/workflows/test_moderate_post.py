@@ -14,7 +14,7 @@ from app.domain.call import Call
 from app.domain.clock import SYSTEM_CLOCK
 from app.engine.perform import Succeeded, perform
 from app.engine.replies import ScriptedGateway
-from app.gateway.request import ModelAnswer, ModelRequest
+from app.gateway.calls.request import ModelAnswer, ModelRequest
 from app.workflows.item import item
 from app.workflows.moderate_post import CLEAN, Finding, Post, judge_images, judge_links, moderate_post
 from laneway.testing import MemoryJournal, run

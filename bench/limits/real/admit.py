@@ -18,8 +18,8 @@ from typing import Any
 
 import redis.asyncio
 
-from app.gateway.limiter import Limiter
-from app.gateway.pool import CallResult, Pool
+from app.gateway.pools.limiter import Limiter
+from app.gateway.pools.pool import CallResult, Pool
 from bench.limits.measure import quantile
 from bench.limits.real.together import room
 from bench.limits.real.watch import scripts

@@ -6,7 +6,7 @@ from typing import Any
 
 from lupa.lua51 import LuaRuntime, lua_type
 
-from app.gateway.adaptive import SOURCE
+from app.gateway.pools.adaptive import SOURCE
 
 # Redis refuses a script that sets a global; this Lua must too.
 _STRICT = "setmetatable(_G, { __newindex = function(_, name) error('global ' .. name) end })"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lupa.lua51 import LuaRuntime
 from redis.asyncio import Redis
 
-from app.gateway.adaptive import SOURCE
+from app.gateway.pools.adaptive import SOURCE
 from tests.gateway.conftest import open_redis
 from tests.supervise.embedded import RunningServer
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lupa.lua51 import LuaRuntime
 
-from app.gateway.adaptive import SOURCE
+from app.gateway.pools.adaptive import SOURCE
 
 _DESK = files("bench.limits").joinpath("desk.lua").read_text(encoding="utf-8")
 _RATE = 600_000.0  # a minute: what is granted here is decided by the line alone

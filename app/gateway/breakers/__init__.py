@@ -1,0 +1,1 @@
+"""Breakers of parts that steps name."""

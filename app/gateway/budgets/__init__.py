@@ -1,0 +1,1 @@
+"""What may be spent, what is set aside and what was spent."""

@@ -1,0 +1,1 @@
+"""What is known already: answers, results of steps, outputs and embeddings, in Redis, sealed."""
