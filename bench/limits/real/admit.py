@@ -1,7 +1,7 @@
 """How long a permit takes at 200 calls a second, and how many scripts a call: `python -m bench.limits.real.admit`.
 
 Two limiters in two processes share a pool whose announced limit is far away, in a real Valkey: what is left is the
-way to Redis and back. Calls come at random times, take about a second, half of them of the real-time lane.
+way to Redis and back. Calls come at random times, take about a fifth of a second, half of them of the real-time lane.
 """
 
 from __future__ import annotations
@@ -27,8 +27,10 @@ from tests.supervise.embedded import open_servers
 
 _POOL = Pool("bench/admit", 100_000, requests_per_minute=1_000_000, at_once=100_000)
 _PROCESSES = 2
-_WARM_S = 5.0
-_CALL_S = (0.5, 1.5)
+_WARM_S = 15.0
+# Until both processes run.
+_START_S = 5.0
+_CALL_S = (0.1, 0.3)
 
 
 async def _calls(url: str, rate: float, seconds: float, seed: int) -> list[float]:
@@ -41,7 +43,7 @@ async def _calls(url: str, rate: float, seconds: float, seed: int) -> list[float
             lane = chance.choice(("interactive", "bulk"))
             began = time.perf_counter()
             permit = await limiter.admit(
-                _POOL, lane, lease_s=30, max_wait_s=5, project="p", input_tokens=1500, output_tokens=280
+                _POOL, lane, lease_s=30, max_wait_s=30, project="p", input_tokens=1500, output_tokens=280
             )
             if counts:
                 waits.append((time.perf_counter() - began) * 1000)
@@ -81,7 +83,7 @@ def _measured(url: str, rate: float, seconds: float) -> dict[str, float]:
     running = [context.Process(target=_process, args=(url, share, seconds, seed, out)) for seed in range(_PROCESSES)]
     for process in running:
         process.start()
-    ran = asyncio.run(scripts(url, time.time() + 2 * _WARM_S, seconds / 2))
+    ran = asyncio.run(scripts(url, time.time() + _WARM_S + _START_S, seconds / 2))
     waits = [wait for _ in running for wait in out.get(timeout=seconds + 60)]
     for process in running:
         process.join()
