@@ -142,7 +142,7 @@ class Desk:
 
     def _arguments(self, ask: Ask, now_s: float) -> list[str | int | bytes]:
         held = [part for lease in ask.held for part in (lease.id, lease.expires_ms)]
-        ended = [part for one in ask.ended for part in (one.id, one.mark, one.result)]
+        ended = [part for one in ask.ended for part in (one.id, one.mark, one.result, one.age_ms(now_s))]
         left = [part for waiter in ask.left for part in waiter.place]
         joined = [part for waiter in ask.joined for part in _arrival(waiter, now_s)]
         return [

@@ -16,11 +16,18 @@ MOST_ENDED = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A lease that ended: the mark of its grant (empty: Redis granted nothing), the result (empty: nobody knows)."""
+    """A lease that ended, `at_s` by this process's clock: the mark of its grant (empty: Redis granted nothing), and the
+    result (empty: nobody knows).
+    """
 
     id: str
     mark: bytes
     result: bytes
+    at_s: float
+
+    def age_ms(self, now_s: float) -> int:
+        """How long ago it ended: what is told late is no later for that."""
+        return max(0, int((now_s - self.at_s) * 1000))
 
 
 class Holding:
@@ -45,12 +52,12 @@ class Holding:
         """The lease is in use from now on."""
         self._held[lease.id] = (now_s + lease.expires_ms / 1000, mark)
 
-    def end(self, lease_id: str, result: CallResult | None) -> None:
+    def end(self, lease_id: str, result: CallResult | None, now_s: float) -> None:
         """The lease is in use no more, if it ever was."""
         _, mark = self._held.pop(lease_id, (0.0, b""))
         if lease_id in self._ended:
             return
-        self._ended[lease_id] = Ended(lease_id, mark, b"" if result is None else as_json(result))
+        self._ended[lease_id] = Ended(lease_id, mark, b"" if result is None else as_json(result), now_s)
         if len(self._ended) > MOST_ENDED:
             del self._ended[next(iter(self._ended))]
 

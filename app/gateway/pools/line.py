@@ -173,7 +173,7 @@ class Line:
             self._agenda.hasten(_LINGER_S)
 
     def _end(self, lease_id: str, result: CallResult | None) -> None:
-        self._holding.end(lease_id, result)
+        self._holding.end(lease_id, result, self._clock.monotonic())
         self._start()
         urgent = result is None or not result.good or self._reason == "full" or self._desk.away
         self._agenda.hasten(0 if urgent else _LINGER_S)

@@ -1,7 +1,7 @@
 -- One turn of a process at a pool: tells what it holds, what ended, who came and who left; grants go to the heads of
 -- the line, whoever's they are.
 -- ARGV: process; whole: 1 when it tells everything it has, 2 when it does so again since it was forgotten; 1 for a beat; limits (JSON); most grants; prefix of the rings; then
--- counts and members of: leases held (id, ms), ended (id, mark, result as JSON), left (lane, tenant, member),
+-- counts and members of: leases held (id, ms), ended (id, mark, result as JSON, ms ago), left (lane, tenant, member),
 -- joined (lane, tenant, member, id, rank, waited ms, patience ms, 1 when its job has waited before).
 -- Returns: state (0 fine, 1 this process is not known: tell everything), ms until the next turn (-1: only after a
 -- settle), reason, 1 when this process is the one to come then, snapshot (JSON, after a beat), ids of those for whom the
@@ -74,11 +74,11 @@ local function adopt()
 end
 
 -- Of marks that this state gave: a result without one was made while Redis was away, or before it was emptied.
-local function learn(mark, result)
+local function learn(mark, result, age_s)
   if result == '' then return end
   local found = mark ~= '' and cmsgpack.unpack(mark)
   local told = cjson.decode(result)
-  told.sent = now - told.took
+  told.sent = now - age_s - told.took
   if found and found[1] == pool.born then
     adaptive.settle(core, now, found[2], told, flying)
   elseif not found then
@@ -88,10 +88,10 @@ end
 
 local function settle()
   for _ = 1, tonumber(next_argument()) do
-    local id, mark, result = next_argument(), next_argument(), next_argument()
+    local id, mark, result, age_s = next_argument(), next_argument(), next_argument(), tonumber(next_argument()) / 1000
     local held = redis.call('ZREM', LEASES, id) == 1
     if held then flying = flying - 1 end
-    if held or mark == '' then learn(mark, result) end
+    if held or mark == '' then learn(mark, result, age_s) end
   end
 end
 
