@@ -84,7 +84,7 @@ def test_hours_are_read_from_the_file(tmp_path: Path, monkeypatch: pytest.Monkey
     ("text", "told"),
     [('[lanes.bulk]\noff_peak = "10pm to 6am"\n', "lanes.bulk.off_peak"),
      ('[lanes.bulk]\noff_peak = "22:00-06:00 Mars/Base"\n', "time zone"),
-     ('[lanes.delivery]\noff_peak = "22:00-06:00"\n', "delivery has no off-peak hours")],
+     ('[lanes.delivery]\noff_peak = "22:00-06:00"\n', "lanes.delivery.off_peak: there are none")],
 )  # fmt: skip
 def test_wrong_hours_are_refused_at_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, told: str

@@ -109,7 +109,9 @@ class Database:
 
     def row(self, statement: str) -> tuple[Any, ...]:
         """The one row of a query."""
-        return tuple(self._loop.run_until_complete(self._connection.fetchrow(statement)))
+        found = self._loop.run_until_complete(self._connection.fetchrow(statement))
+        assert found is not None, "no row"
+        return tuple(found)
 
     def close(self) -> None:
         """Before the server stops."""

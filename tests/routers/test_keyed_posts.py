@@ -41,6 +41,12 @@ def _pool(act: str) -> Callable[[Stack], str]:
     return path
 
 
+def _breaker(stack: Stack) -> str:
+    name = f"crm/{fresh()}"
+    assert stack.submit("behind", {"breaker": name}, wait=20)["status"] == "succeeded"
+    return f"/v1/breakers/{name}"
+
+
 def _key(stack: Stack) -> str:
     return str(stack.client.post("/v1/api-keys", json={"name": fresh()}).raise_for_status().json()["id"])
 
@@ -59,7 +65,7 @@ CASES: dict[str, Case] = {
     "pools.announce": Case(_pool("announce"), {}, {"max_in_flight": 500}),
     "pools.breaker": Case(_pool("breaker"), {"state": "auto"}, {"state": "open"}),
     "pools.forget": Case(_pool("forget"), {}, {"now": True}),
-    "breakers.force": Case(lambda _: f"/v1/breakers/{fresh()}", {"state": "auto"}, {"state": "open"}),
+    "breakers.force": Case(_breaker, {"state": "auto"}, {"state": "open"}),
     "keys.create": Case(lambda _: "/v1/api-keys", {"name": "a"}, {"name": "b"}),
     "keys.rotate": Case(lambda stack: f"/v1/api-keys/{_key(stack)}/rotate", {"grace": "1h"}, {"grace": "2h"}),
     "projects.create": Case(lambda _: "/v1/projects", {"name": fresh()}, {"name": fresh()}),

@@ -28,7 +28,7 @@ from app.telemetry.logs import log
 PREFIX = "laneway:breaker:"
 Force = Literal["open", "closed", "auto"]
 # A call waits no longer for leave to go.
-_ROUND_TRIP_S = 0.5
+_ROUND_TRIP_S = 1.0
 # Who is to look whether a part is back is woken so long before.
 _PROBE_NEAR_S = 1.0
 # Of one project, the latest.

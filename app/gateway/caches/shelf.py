@@ -16,7 +16,7 @@ from app.settings import CacheSettings
 
 PREFIX = "laneway:{cache}:"
 # An answer that takes longer is not worth to wait for.
-_ROUND_TRIP_S = 0.5
+_ROUND_TRIP_S = 1.0
 # Who makes an entry says so again before this has passed; if he died, another makes it.
 LEAD_S = 3.0
 # How long beyond an entry's own time its tags are kept: the longest that making it may take.

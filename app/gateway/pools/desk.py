@@ -15,7 +15,7 @@ from app.domain.clock import Clock
 from app.domain.errors import SystemFault
 from app.domain.park import ParkedLine, Room
 from app.gateway.pools.holding import Ended
-from app.gateway.pools.levers import is_known, move_all
+from app.gateway.pools.levers import is_known, move_again
 from app.gateway.pools.pool import Lease, Pool
 from app.gateway.pools.room import as_arguments, told_room
 from app.gateway.pools.scripts import ROOM, TURN, names_key, pool_keys, rings
@@ -133,7 +133,7 @@ class Desk:
             _log.warning("levers unread", what=name, error=type(error).__name__)
             raise SystemFault("the database, which knows what operators have stopped, can't be read") from error
         if levers:
-            await self._reach.ask(lambda redis: move_all(redis, self._prefix, name, levers))
+            await self._reach.ask(lambda redis: move_again(redis, self._prefix, name, levers))
             _log.warning("levers moved again", what=name, count=len(levers))
 
     async def close(self) -> None:

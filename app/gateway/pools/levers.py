@@ -35,7 +35,7 @@ class Levers:
         """Move a lever: `pause` (for seconds, or until resumed), `resume`, `drain`, `announce` (limits), `breaker`
         (open, closed, auto), `forget` (what was learned). Raises RedisAway.
         """
-        await bounded(_move(self._redis, self._prefix, name, Lever(act, value)))
+        await bounded(_move(self._redis, self._prefix, name, [Lever(act, value)], again=False))
 
     async def knows(self, name: str) -> bool:
         """Whether Redis has anything of this pool. Raises RedisAway."""
@@ -43,7 +43,7 @@ class Levers:
 
     async def recall(self, name: str, standing: Sequence[Lever]) -> None:
         """Move them again: the pool is not known any more. Raises RedisAway."""
-        await bounded(move_all(self._redis, self._prefix, name, standing))
+        await bounded(move_again(self._redis, self._prefix, name, standing))
 
 
 async def is_known(redis: Redis, prefix: str, name: str) -> bool:
@@ -52,12 +52,11 @@ async def is_known(redis: Redis, prefix: str, name: str) -> bool:
     return bool(await redis.exists(state))
 
 
-async def move_all(redis: Redis, prefix: str, name: str, levers: Sequence[Lever]) -> None:
-    """Move them, one after the other. Raises what the client raises."""
-    for lever in levers:
-        await _move(redis, prefix, name, lever)
+async def move_again(redis: Redis, prefix: str, name: str, levers: Sequence[Lever]) -> None:
+    """Move them all at once, unless somebody has done so meanwhile. Raises what the client raises."""
+    await _move(redis, prefix, name, levers, again=True)
 
 
-async def _move(redis: Redis, prefix: str, name: str, lever: Lever) -> None:
-    told = b"" if lever.value is None else orjson.dumps(lever.value)
-    await STEER.run(redis, pool_keys(prefix, name), [lever.act, told, rings(prefix)])
+async def _move(redis: Redis, prefix: str, name: str, levers: Sequence[Lever], *, again: bool) -> None:
+    acts = [part for lever in levers for part in (lever.act, b"" if lever.value is None else orjson.dumps(lever.value))]
+    await STEER.run(redis, pool_keys(prefix, name), [rings(prefix), int(again), *acts])
