@@ -38,6 +38,7 @@ def workers(stack: Stack) -> list[Process]:
     return [one for one in stack.processes if "work" in one.log.name and one.process.poll() is None]
 
 
+@pytest.mark.slow
 def test_a_flush_in_the_middle_costs_a_second_call_at_most(stack: Stack, asked: dict[str, Any]) -> None:
     stack.provider.set_faults(latency="fixed(1500)")
     jobs = at_once(20, lambda: submitted(stack, "outputs", asked))

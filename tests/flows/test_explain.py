@@ -194,6 +194,7 @@ def test_an_ordering_key(stack: Stack, full: list[dict[str, Any]]) -> None:
     assert (found["behind"], found["ahead"], found["due_at"]) == (jobs[1]["id"], 2, None)
 
 
+@pytest.mark.slow
 def test_a_rate_limit(stack: Stack) -> None:
     stack.provider.set_faults(error_rates={"rate_limited": 1})
     try:

@@ -165,7 +165,7 @@ def test_the_cap_of_a_job_with_many_calls_at_once(stack: Stack) -> None:
     assert refused.status_code == 402 and refused.json()["code"] == "max_cost_too_low"
 
 
-@pytest.mark.parametrize("budget", [{"day_usd": "1"}, {}])
+@pytest.mark.parametrize("budget", [{"day_usd": "1"}, pytest.param({}, marks=pytest.mark.slow)])
 def test_a_worker_dies_between_reserve_and_settle(stack: Stack, fast: Fast, budget: dict[str, str]) -> None:
     """Its job runs again elsewhere; its call is booked as lost, whether a budget held something for it or not."""
     client = Client(stack, **budget)

@@ -228,6 +228,7 @@ def test_without_the_bell_durable_events_still_come(stack: Stack) -> None:
     assert LONG.startswith(text_of(events)), "what came is the beginning of the answer"
 
 
+@pytest.mark.slow
 def test_a_bell_that_comes_back_brings_what_was_missed(stack: Stack) -> None:
     """The first answer ends while it is away, the second goes on when it is back: both come whole, nothing twice."""
     stack.provider.set_faults(latency="fixed(2000)", first_token=0.1)

@@ -128,6 +128,7 @@ def test_who_is_held_comes_back_as_the_breaker_closes(ways: Stack, outside: dict
         assert {ways.ended(job, 60)["output"] for job in jobs} == {"Ada"}
 
 
+@pytest.mark.slow
 def test_who_is_held_by_a_pool_comes_back_as_its_breaker_closes(ways: Stack) -> None:
     path = "/v1/pools/simulated/small-sim/breaker"
     assert ways.ended(str(ways.submit("asks-plainly", {"text": "hello"})["id"]))["status"] == "succeeded"
@@ -182,6 +183,7 @@ def test_a_job_is_delivered_without_and_completed_later(ways: Stack, outside: di
     assert not ways.sql("select * from mends")
 
 
+@pytest.mark.slow
 def test_what_is_never_there_is_given_up_and_the_job_stands(ways: Stack, outside: dict[str, Any]) -> None:
     job_id = str(ways.submit("does-without", outside)["id"])
     first = ways.ended(job_id)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from itertools import pairwise
 
+import pytest
+
 from app.domain.call import Call
 from app.domain.errors import MustWait
 from app.gateway.gateway import Gateway
@@ -23,6 +25,7 @@ async def asked(gateway: Gateway, number: int) -> None:
             await asyncio.sleep(0.5)
 
 
+@pytest.mark.slow
 async def test_every_call_is_answered_and_no_call_storms(new_gateway: NewGateway) -> None:
     async with lying(per_s=20) as liar:
         settings = settings_for(liar.url, per_minute=None)

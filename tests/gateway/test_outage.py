@@ -92,7 +92,7 @@ async def test_calls_that_end_in_a_known_outage_use_no_try(new_gateway: NewGatew
     with running_provider() as provider:
         provider.set_faults(down="hang")
         gateway = new_gateway(settings_for(provider.base_url))
-        late = [asyncio.create_task(gateway.complete(request(timeout_s=8.0), lambda call: None)) for _ in range(3)]
+        late = [asyncio.create_task(gateway.complete(request(timeout_s=4.0), lambda call: None)) for _ in range(3)]
         ended: list[object] = []
         async with asyncio.timeout(30):
             while not any(isinstance(one, MustWait) for one in ended):
