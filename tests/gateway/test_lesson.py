@@ -57,7 +57,7 @@ def test_results_that_wait_for_redis_are_bounded_and_told_once() -> None:
     holding = Holding()
     for number in range(MOST_ENDED + 5):
         holding.take(Lease(f"p:{number}", 1000), b"mark", 0.0)
-        holding.end(f"p:{number}", CallResult(200, 0.1))
+        holding.end(f"p:{number}", CallResult(200, 0.1), 0.0)
         # A second end of the same lease changes nothing.
         holding.end(f"p:{number}", None)
     waiting = holding.ended(MOST_ENDED * 2)
