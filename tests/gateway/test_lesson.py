@@ -59,7 +59,7 @@ def test_results_that_wait_for_redis_are_bounded_and_told_once() -> None:
         holding.take(Lease(f"p:{number}", 1000), b"mark", 0.0)
         holding.end(f"p:{number}", CallResult(200, 0.1), 0.0)
         # A second end of the same lease changes nothing.
-        holding.end(f"p:{number}", None)
+        holding.end(f"p:{number}", None, 0.0)
     waiting = holding.ended(MOST_ENDED * 2)
     assert len(waiting) == MOST_ENDED
     assert (waiting[0].id, waiting[0].mark) == ("p:5", b"mark")
