@@ -13,6 +13,9 @@ DOWN_WAIT_S = 2.5
 SHORTEST_WAIT_S = 0.05
 # What the other side may ask for at most: beyond it a header is taken for an error.
 LONGEST_FLOOR_S = 7 * 86400.0
+# The last try comes so many times the first back-off after the first failure, or later: by then a breaker has opened
+# where nobody is answered, and to wait for it uses no try.
+LAST_TRY = 5.0
 # After a rate limit that names no time.
 UNNAMED_LIMIT_S = 60.0
 

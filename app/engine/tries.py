@@ -27,7 +27,7 @@ from app.domain.errors import (
 from app.domain.job import Reason, TraceContext
 from app.domain.step import StepPlace, StepRecord, StepStatus, Via
 from app.engine import codec
-from app.engine.backoff import DOWN_WAIT_S, SHORTEST_WAIT_S, limited_wait_s, retry_wait_s
+from app.engine.backoff import DOWN_WAIT_S, LAST_TRY, SHORTEST_WAIT_S, limited_wait_s, retry_wait_s
 from app.engine.book import Book
 from app.engine.fault import failure_from, fault_of, raise_if_canceled, revived
 from app.engine.guard import guarded
@@ -65,6 +65,8 @@ class _Course:
     started_at: datetime
     tries: int
     limited: int = 0
+    # When a try first failed in this run.
+    failed_at: datetime | None = None
     # Since when it waits for a credential that is refused.
     refused_at: datetime | None = None
     via: Via | None = None
@@ -231,6 +233,9 @@ class Tries:
         if not isinstance(fault, TransientError) or course.tries >= work.policy.tries:
             return failure
         until = self._after(retry_wait_s(course.tries, work.policy.backoff_s, fault.retry_after_s))
+        course.failed_at = course.failed_at or self._run.clock.now()
+        if course.tries == work.policy.tries - 1:
+            until = max(until, course.failed_at + timedelta(seconds=LAST_TRY * work.policy.backoff_s))
         # A step between tries keeps the time of its next one, for a run that another branch wakes earlier.
         await self._write(work, course, StepStatus.RETRYING, codec.dump(MOMENT, until), failure)
         await self._hold(until, Reason.RETRY, charged=True, failure=failure)
