@@ -21,7 +21,7 @@ from app.gateway.calls.routes import Routes, Target
 from app.gateway.descent import Descent
 from app.gateway.funds import Funds
 from app.gateway.hearing import Hearing
-from app.gateway.lengths import Lengths
+from app.gateway.lengths import Lengths, Route
 from app.gateway.lesson import after_answer, after_error
 from app.gateway.pools.limiter import Limiter
 from app.gateway.pools.pool import CallResult, Permit
@@ -83,7 +83,6 @@ class Gateway:
         self._tracing = tracing
         self._funds = funds
         self._routes = Routes(settings)
-        # What the pools reserve for answers; money has lengths of its own, by step.
         self._lengths = lengths or Lengths()
 
     def aliases(self) -> frozenset[str] | None:
@@ -126,28 +125,30 @@ class Gateway:
         """One target, until it gives anything but a 429."""
         stored, rest_s, refused = request_bytes(target.model, asking.request), 0.0, 0
         while True:
-            held = await self._set_aside(target, asking, stored)
+            expected = self._lengths.expected(_route(asking.request, target), asking.request.max_output_tokens)
+            held = await self._set_aside(target, asking, stored, expected)
             try:
-                permit = await self._admit(target, asking, stored, rest_s)
+                permit = await self._admit(target, asking, stored, expected, rest_s)
             except BaseException:
                 if self._funds is not None:
                     self._funds.give_back(held)
                 raise
-            answer = await self._call(permit, held, target, asking, stored)
+            sent = Sent(held, target, child(asking.request.trace), permit.waited_s, self._clock.now(), stored, expected)
+            answer = await self._call(permit, sent, asking)
             if not isinstance(answer, RateLimited):
                 return answer
             rest_s, refused = _rest_s(answer, refused, permit.waited_s), refused + 1
 
-    async def _set_aside(self, target: Target, asking: _Asking, stored: bytes) -> Reservation:
+    async def _set_aside(self, target: Target, asking: _Asking, stored: bytes, expected: int) -> Reservation:
         """The money for one call, and the id under which it is held."""
         if self._funds is None:
             return Reservation(ids.uuid7())
         ttl_s = asking.timeout_s + LEASE_MARGIN_S + 2 * (self._limits.max_slot_wait_s + ROUND_TRIP_S)
-        return await self._funds.set_aside(asking.request, target, stored, ttl_s)
+        return await self._funds.set_aside(asking.request, target, stored, expected, ttl_s)
 
-    async def _admit(self, target: Target, asking: _Asking, stored: bytes, rest_s: float) -> Permit:
+    async def _admit(self, target: Target, asking: _Asking, stored: bytes, expected: int, rest_s: float) -> Permit:
         request = asking.request
-        output = request.max_output_tokens
+        most = request.max_output_tokens
         return await self._limiter.admit(
             target.pool,
             request.lane,
@@ -155,28 +156,22 @@ class Gateway:
             max_wait_s=self._limits.max_slot_wait_s,
             project=request.project_id.hex,
             input_tokens=input_tokens(stored),
-            output_tokens=self._lengths.expected(_route(request, target), None) if output is None else output,
+            output_tokens=expected if most is None else most,
             rest_s=rest_s,
             again=request.resumed,
             job=request.job_id.hex,
         )
 
-    async def _call(
-        self, permit: Permit, held: Reservation, target: Target, asking: _Asking, stored: bytes
-    ) -> ModelAnswer | RateLimited:
+    async def _call(self, permit: Permit, sent: Sent, asking: _Asking) -> ModelAnswer | RateLimited:
         """One call under one permit, settled and recorded in every case; the fault of a 429 that may be repeated."""
-        trace = child(asking.request.trace)
-        wire = self._wire(target, asking, trace.traceparent, stored)
-        expected = self._lengths.expected(_route(asking.request, target), asking.request.max_output_tokens)
-        sent = Sent(held, target, trace, permit.waited_s, self._clock.now(), stored, expected)
         try:
-            ended, result, lesson = await self._exchange(sent, wire, asking.hearing)
+            ended, result, lesson = await self._exchange(sent, self._wire(sent, asking), asking.hearing)
         except BaseException:
             self._book(permit, sent, self._account.left(sent, CANCELED, asking.hearing), None, asking)
             raise
         self._book(permit, sent, ended, lesson, asking)
         if isinstance(result, ModelAnswer):
-            self._lengths.learn(_route(asking.request, target), ended.usage.output)
+            self._lengths.learn(_route(asking.request, sent.target), ended.usage.output)
         if isinstance(result, RateLimited) and not asking.begun:
             return result
         known = permit.probe or (isinstance(result, TransientError) and self._limiter.down(permit.pool))
@@ -221,20 +216,20 @@ class Gateway:
         call = call_record(sent, ended)
         asking.record(call)
         if self._funds is not None:
-            self._funds.settle(sent.held, asking.request, call)
+            self._funds.settle(sent.held, call)
 
-    def _wire(self, target: Target, asking: _Asking, traceparent: str, stored: bytes) -> WireRequest:
+    def _wire(self, sent: Sent, asking: _Asking) -> WireRequest:
         request = asking.request
         return WireRequest(
-            model=target.model,
+            model=sent.target.model,
             messages=tuple((message.role, message.content) for message in request.messages),
             schema=request.schema,
             schema_name=request.schema_name,
             max_output_tokens=request.max_output_tokens,
             timeout_s=asking.timeout_s,
             max_answer_bytes=self._limits.max_answer_bytes,
-            traceparent=traceparent,
-            idempotency_key=_key(request, target, stored),
+            traceparent=sent.trace.traceparent,
+            idempotency_key=_key(request, sent.target, sent.request),
             texts=request.texts,
         )
 
@@ -251,8 +246,11 @@ def _key(request: ModelRequest, target: Target, stored: bytes) -> str:
     return f"{request.idempotency_key}-{asked.hex()[:16]}"
 
 
-def _route(request: ModelRequest, target: Target) -> tuple[str, ...]:
-    return request.alias, target.provider, target.model
+def _route(request: ModelRequest, target: Target) -> Route:
+    """Answers of one workflow's step by one model are about as long."""
+    charge = request.charge
+    asked = (charge.spender.workflow, charge.step) if charge else (request.alias,)
+    return *asked, target.provider, target.model
 
 
 def _rest_s(fault: RateLimited, refused: int, waited_s: float) -> float:

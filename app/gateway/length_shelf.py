@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from contextlib import suppress
 
 import orjson
@@ -13,7 +12,7 @@ from app.domain.errors import SystemFault
 from app.gateway.lengths import Lengths
 from app.gateway.redis.reach import RedisAway, bounded
 
-PREFIX = "laneway:lengths:"
+KEY = "laneway:lengths"
 # Enough for a 95th percentile, and about 250 bytes a route.
 _KEPT = 50
 _KEPT_S = 30 * 86400
@@ -21,30 +20,28 @@ _EVERY_S = 5.0
 
 
 class LengthShelf:
-    """Of all processes; who wrote last is believed. `lengths` by the name under which they are kept."""
+    """Of all processes; who wrote last is believed."""
 
-    def __init__(self, redis: Redis, lengths: Mapping[str, Lengths], prefix: str = PREFIX) -> None:
+    def __init__(self, redis: Redis, lengths: Lengths, key: str = KEY) -> None:
         self._redis = redis
         self._lengths = lengths
-        self._prefix = prefix
+        self._key = key
 
     async def load(self) -> None:
         """Take what is known; nothing while Redis is away."""
         with suppress(RedisAway, SystemFault):
-            for name, lengths in self._lengths.items():
-                found: dict[bytes, bytes] = await bounded(self._redis.hgetall(self._prefix + name))  # type: ignore[arg-type]
-                for route, tokens in found.items():
-                    lengths.remember(tuple(orjson.loads(route)), orjson.loads(tokens))
+            found: dict[bytes, bytes] = await bounded(self._redis.hgetall(self._key))  # type: ignore[arg-type]
+            for route, tokens in found.items():
+                self._lengths.remember(tuple(orjson.loads(route)), orjson.loads(tokens))
 
     async def keep(self) -> None:
         """Write what was learned since the last time. What Redis misses is written when its route learns again."""
-        for name, lengths in self._lengths.items():
-            if changed := lengths.changed(_KEPT):
-                told = {orjson.dumps(route): orjson.dumps(tokens) for route, tokens in changed.items()}
-                async with self._redis.pipeline(transaction=False) as pipe:
-                    pipe.hset(self._prefix + name, mapping=told)
-                    pipe.expire(self._prefix + name, _KEPT_S)
-                    await bounded(pipe.execute())
+        if changed := self._lengths.changed(_KEPT):
+            told = {orjson.dumps(route): orjson.dumps(tokens) for route, tokens in changed.items()}
+            async with self._redis.pipeline(transaction=False) as pipe:
+                pipe.hset(self._key, mapping=told)
+                pipe.expire(self._key, _KEPT_S)
+                await bounded(pipe.execute())
 
     async def run(self) -> None:
         """Keep them until canceled, and once more then."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from app.domain.errors import ErrorClass
+from app.routers.event_shapes import Budget
 from app.routers.shapes import Answer
 
 
@@ -25,21 +26,11 @@ class QueueLimits(Answer):
     left: int
 
 
-class BudgetLeft(Answer):
+class BudgetLeft(Budget):
     """A budget in its present period; `spent_usd` is what is on the books, calls in flight come on top."""
 
-    object: Literal["budget"]
-    scope: Literal["project", "workflow", "key"]
-    workflow: str | None
-    key_id: str | None
-    period: Literal["hour", "day", "month"]
-    starts_at: AwareDatetime
-    ends_at: AwareDatetime
-    limit_usd: str
-    spent_usd: str
     left_usd: str
     at_limit: Literal["refuse", "hold"]
-    test: bool
 
 
 class ClientLimits(Answer):

@@ -88,24 +88,23 @@ def _deliver(runtime: Runtime, stack: AsyncExitStack) -> Deliver:
     return deliver
 
 
-async def _lengths(runtime: Runtime, stack: AsyncExitStack) -> tuple[Lengths, Lengths]:
-    """What pools and money know of answers' lengths; kept in Redis beside the calls."""
-    pools, money = Lengths(), Lengths()
-    shelf = LengthShelf(runtime.redis, {"pools": pools, "money": money})
+async def _lengths(runtime: Runtime, stack: AsyncExitStack) -> Lengths:
+    """What is known of answers' lengths; kept in Redis beside the calls."""
+    lengths = Lengths()
+    shelf = LengthShelf(runtime.redis, lengths)
     await shelf.load()
     stack.push_async_callback(end, asyncio.create_task(keep_running("lengths", shelf.run)))
-    return pools, money
+    return lengths
 
 
-def _door(runtime: Runtime, http: httpx.AsyncBaseTransport, limiter: Limiter, lengths: tuple[Lengths, Lengths]) -> Door:
+def _door(runtime: Runtime, http: httpx.AsyncBaseTransport, limiter: Limiter, lengths: Lengths) -> Door:
     """Built anew for each new configuration; what was learned of answers' lengths stays."""
-    pool_lengths, money_lengths = lengths
     clock, tracing = runtime.clock, runtime.tracing
 
     def build(new: Settings) -> Cached:
         clients, prices = build_clients(new, http, clock), Prices(new)
-        funds = Funds(runtime.money.budgets, prices, money_lengths, clock)
-        gateway = Gateway(new, clients, limiter, prices, clock, tracing, funds, pool_lengths)
+        funds = Funds(runtime.money.budgets, prices, clock)
+        gateway = Gateway(new, clients, limiter, prices, clock, tracing, funds, lengths)
         return Cached(gateway, runtime.cache, clock, tracing)
 
     door = Door(build, runtime.settings)

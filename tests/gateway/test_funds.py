@@ -78,7 +78,7 @@ async def test_bulk_goes_to_the_cheaper_target_from_80_percent_on(redis: Redis, 
     )
     spender = Spender(ids.uuid7(), "noop", None, test_mode=False)
     money = Money(redis, database, settings, SYSTEM_CLOCK)
-    funds = Funds(money.budgets, Prices(settings), Lengths(), SYSTEM_CLOCK)
+    funds = Funds(money.budgets, Prices(settings), SYSTEM_CLOCK)
     targets = Routes(settings).targets("small", test_mode=False)
 
     async def order(lane: str) -> list[str]:
@@ -92,10 +92,10 @@ async def test_bulk_goes_to_the_cheaper_target_from_80_percent_on(redis: Redis, 
         _hear(money.budgets, cap, spent)
         assert (await order("bulk"), await order("standard")) == (bulk, ladder)
     asked = request("x" * 4000, charge=Charge(spender, "1", 1))
-    held = await funds.set_aside(asked, targets[0], b"x" * 4000, 60)
-    assert held.nanos == 1001 * 3000 + UNKNOWN_TOKENS * 15000
-    unknown = await funds.set_aside(asked, targets[2], b"x" * 4000, 60)
-    assert unknown.nanos == (1001 + UNKNOWN_TOKENS) * 50_000
+    held = await funds.set_aside(asked, targets[0], b"x" * 4000, 300, 60)
+    assert held.nanos == 1001 * 3000 + 300 * 15000
+    unknown = await funds.set_aside(asked, targets[2], b"x" * 4000, 300, 60)
+    assert unknown.nanos == (1001 + 300) * 50_000
     for one in (held, unknown):
         funds.give_back(one)
     await money.close()

@@ -20,32 +20,32 @@ def _learned(*tokens: int) -> Lengths:
 
 
 async def test_a_new_process_expects_what_the_last_one_learned(redis: Redis, prefix: str) -> None:
-    await LengthShelf(redis, {"money": _learned(*range(1, 101))}, prefix).keep()
+    await LengthShelf(redis, _learned(*range(1, 101)), prefix).keep()
     fresh = Lengths()
-    await LengthShelf(redis, {"money": fresh}, prefix).load()
+    await LengthShelf(redis, fresh, prefix).load()
     assert fresh.expected(_ROUTE, None) == 98
     assert fresh.expected(("other",), None) == UNKNOWN_TOKENS
 
 
 async def test_what_a_process_learned_itself_counts(redis: Redis, prefix: str) -> None:
-    await LengthShelf(redis, {"money": _learned(*[900] * 20)}, prefix).keep()
+    await LengthShelf(redis, _learned(*[900] * 20), prefix).keep()
     own = _learned(*[7] * 20)
-    await LengthShelf(redis, {"money": own}, prefix).load()
+    await LengthShelf(redis, own, prefix).load()
     assert own.expected(_ROUTE, None) == 7
 
 
 async def test_nothing_is_written_where_nothing_was_learned(redis: Redis, prefix: str) -> None:
-    shelf = LengthShelf(redis, {"money": _learned(*[5] * 12)}, prefix)
+    shelf = LengthShelf(redis, _learned(*[5] * 12), prefix)
     await shelf.keep()
-    await redis.delete(f"{prefix}money")
+    await redis.delete(prefix)
     await shelf.keep()
-    assert not await redis.exists(f"{prefix}money")
-    assert await redis.ttl(f"{prefix}money") == -2
+    assert not await redis.exists(prefix)
+    assert await redis.ttl(prefix) == -2
 
 
 async def test_without_redis_a_process_starts_as_one_that_knows_nothing(own_valkey: RunningServer, prefix: str) -> None:
     own_valkey.stop()
     fresh = Lengths()
     async with open_redis(own_valkey.url) as redis:
-        await LengthShelf(redis, {"money": fresh}, prefix).load()
+        await LengthShelf(redis, fresh, prefix).load()
     assert fresh.expected(_ROUTE, None) == UNKNOWN_TOKENS

@@ -21,7 +21,6 @@ from app.gateway.budgets.reservation import Charge, Reservation, told
 from app.gateway.budgets.till import Till
 from app.gateway.calls.routes import Routes
 from app.gateway.funds import Funds
-from app.gateway.lengths import Lengths
 from app.settings import BudgetSettings
 from app.store.database import Database
 from app.store.ledger import Ledger
@@ -78,9 +77,9 @@ async def test_a_call_that_nothing_bounds_is_told_of_too(redis: Redis, database:
         settings = settings_for("http://127.0.0.1:9/v1").model_copy(update={"budgets": budgets})
         (target,) = Routes(settings).targets("small", test_mode=False)
         money = Money(redis, database, settings, SYSTEM_CLOCK)
-        funds = Funds(money.budgets, Prices(settings), Lengths(), SYSTEM_CLOCK)
+        funds = Funds(money.budgets, Prices(settings), SYSTEM_CLOCK)
         asked = request(charge=Charge(whose, "1", 1))
-        held = await funds.set_aside(asked, target, b"x" * 4000, 60)
+        held = await funds.set_aside(asked, target, b"x" * 4000, 300, 60)
         assert (held.nanos > 0, held.lost is not None, bool(held.caps)) == (True, True, bool(budgets))
         funds.give_back(held)
         await money.close()
