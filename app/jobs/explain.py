@@ -74,6 +74,8 @@ class Explain:
             return replace(plain, queue=await self._queue(job, plain.now))
         if job.reason is Reason.CHILDREN:
             return replace(plain, children=await self._places.children(job.id))
+        if job.reason is Reason.RATE_LIMIT:
+            return replace(plain, stopped=await self._places.stopped(job.id))
         return plain
 
     async def _queue(self, job: Job, now: datetime) -> Queue | None:

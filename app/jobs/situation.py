@@ -12,7 +12,7 @@ from app.domain.job import Job, Reason, Status
 from app.store.places import MOST, Ahead
 
 _WAITS = {
-    Reason.RATE_LIMIT: "the provider's rate limit is used up, or an operator holds its pool",
+    Reason.RATE_LIMIT: "the provider's rate limit is used up",
     Reason.PROVIDER_DOWN: "what it has to call does not answer",
     Reason.PROVIDER_AUTH: "the provider refuses our key",
     Reason.BUDGET: "a budget is used up",
@@ -27,6 +27,7 @@ _SET_ASIDE = {
     Disposition.QUARANTINE: "quarantined",
     Disposition.REJECTED: "rejected in review",
 }
+_STOPPED = {"pause": "paused", "drain": "drained"}
 _MOST_STEPS = 3
 
 
@@ -57,7 +58,10 @@ class Worker:
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """A job with what else is true of it now; only what its state calls for is there."""
+    """A job with what else is true of it now; only what its state calls for is there.
+
+    `stopped`: the pool it is parked for, and what an operator did to it.
+    """
 
     job: Job
     now: datetime
@@ -65,6 +69,7 @@ class Situation:
     ahead: Ahead | None = None
     children: tuple[int, int] | None = None
     worker: Worker | None = None
+    stopped: tuple[str, str] | None = None
 
     @property
     def due(self) -> bool:
@@ -110,7 +115,8 @@ class Situation:
         if reason is Reason.PROVIDER_DOWN and job.error is not None and job.error.step:
             return f"{job.error.detail} ({reason}), looks again in {left}"
         if job.status is Status.WAITING and reason is not None:
-            return f"{_WAITS[reason]} ({reason}){_after(job.error)}, looks again in {left}"
+            why = _WAITS[reason] if self.stopped is None else _by_hand(*self.stopped)
+            return f"{why} ({reason}){_after(job.error)}, looks again in {left}"
         return f"starts at {_moment(job.due_at)}, in {left}"
 
     def _running(self) -> str:
@@ -149,6 +155,10 @@ def _held(queue: Queue, now: datetime) -> str | None:
         opens, left = _moment(queue.opens_at), shown((queue.opens_at - now).total_seconds())
         return f"off-peak hours of {queue.lane} begin at {opens}, in {left}"
     return None if queue.workers else f"no worker serves {queue.lane}, {_ahead(queue)}"
+
+
+def _by_hand(pool: str, act: str) -> str:
+    return f"an operator has {_STOPPED[act]} the pool {pool}"
 
 
 def _ahead(queue: Queue) -> str:

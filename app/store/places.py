@@ -104,6 +104,12 @@ where not exists (
 )
 """
 
+# An operator's stop of the pool that it is parked for.
+_STOPPED = """
+select l.target, l.act from jobs j join levers l on l.target = j.pool
+where j.id = $1 and l.lever = 'stop' and (l.ends_at is null or l.ends_at > clock_timestamp())
+"""
+
 
 class Places:
     """The door for these questions. Every method raises StoreAway."""
@@ -134,6 +140,12 @@ class Places:
         async with self._database.connection() as connection:
             row = await connection.fetchrow(_CHILDREN, job_id)
         return (row["started"], row["open"]) if row else (0, 0)
+
+    async def stopped(self, job_id: UUID) -> tuple[str, str] | None:
+        """The pool that it is parked for and what an operator did to it, `pause` or `drain`; None where nobody did."""
+        async with self._database.connection() as connection:
+            row = await connection.fetchrow(_STOPPED, job_id)
+        return (row["target"], row["act"]) if row else None
 
     async def worker(self, job_id: UUID) -> UUID | None:
         """The process that runs it."""

@@ -199,7 +199,7 @@ def test_a_rate_limit(stack: Stack) -> None:
     stack.provider.set_faults(error_rates={"rate_limited": 1})
     try:
         job = stack.submit("asks", {"text": "too many"})
-        why = "the provider's rate limit is used up, or an operator holds its pool"
+        why = "the provider's rate limit is used up"
         pattern = rf"waiting: {why} \(rate_limit\), looks again in .*"
         says(stack, job, pattern)
     finally:

@@ -29,6 +29,11 @@ def steer(stack: Stack, act: str, body: dict[str, Any] | None = None, name: str 
     return dict(answer.json())
 
 
+def _told(stack: Stack, job: str) -> str:
+    """Where the job stands, in words."""
+    return str(stack.client.get(f"/v1/jobs/{job}", params={"include": "queue"}).json()["queue"]["explanation"])
+
+
 def test_a_pool_is_shown(stack: Stack) -> None:
     # The end of the last call is told a moment after its job's.
     until(lambda: pool(stack)["in_flight"] == 0)
@@ -52,7 +57,9 @@ def test_a_paused_pool_holds_its_jobs_and_a_resumed_one_lets_them_go(stack: Stac
         job = stack.submit("asks", {"text": fresh()})["id"]
         until(lambda: stack.job(job)["status"] == "waiting")
         assert stack.job(job)["reason"] == "rate_limit"
+        assert f"waiting: an operator has paused the pool {_POOL} (rate_limit), looks again in" in _told(stack, job)
         assert steer(stack, "drain")["state"] == "draining"
+        assert "an operator has drained the pool" in _told(stack, job)
     finally:
         assert steer(stack, "resume")["state"] == "closed"
     assert stack.submit("asks", {"text": fresh()}, wait=20)["status"] == "succeeded"
