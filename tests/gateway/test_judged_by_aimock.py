@@ -14,15 +14,12 @@ import pytest
 from llmock.verdict import Verdict
 
 from tests.gateway.aimock import Aimock, installed, running, verdict_on
-from tests.stack import ENDED, Stack, running_stack, until
-from tests.supervise.embedded import open_folder
+from tests.gateway.judging import CHARGES, stack_before
+from tests.stack import ENDED, Stack, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(420)]
 
 _JOBS = 60
-_CLEAN = {
-    "retry_after_ignored", "retried_non_retryable", "retry_storm", "truncated_stream_accepted", "no_backoff",
-}  # fmt: skip
 _ANSWER = {"content": "Some words on what was asked, enough of them for a stream to have several pieces."}
 
 
@@ -62,25 +59,8 @@ def aimock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aimock]:
 
 @pytest.fixture
 def stack(aimock: Aimock) -> Iterator[Stack]:
-    with open_folder() as folder:
-        file = folder / "laneway.toml"
-        file.write_text(f"""
-[models.openai]
-ladder = [{{ provider = "first", model = "mini-1" }}]
-[models.anthropic]
-ladder = [{{ provider = "second", model = "mini-2" }}]
-[providers.first]
-dialect = "openai"
-base_url = "http://127.0.0.1:{aimock.port}/v1"
-[providers.second]
-dialect = "anthropic"
-base_url = "http://127.0.0.1:{aimock.port}/v1"
-""")
-        with running_stack(folder, LANEWAY_CONFIG=str(file), LANEWAY_WORKFLOWS="tests.gateway.judged") as made:
-            made.start_worker()
-            made.start_worker()
-            made.start_api()
-            yield made
+    with stack_before(f"http://127.0.0.1:{aimock.port}/v1", f"http://127.0.0.1:{aimock.port}/v1") as made:
+        yield made
 
 
 def test_nothing_of_what_llmock_warns_of(stack: Stack, aimock: Aimock) -> None:
@@ -94,7 +74,7 @@ def test_nothing_of_what_llmock_warns_of(stack: Stack, aimock: Aimock) -> None:
     until(lambda: all(stack.job(job)["status"] in ENDED for job in jobs), 360)
     journal = aimock.journal()
     verdict = verdict_on(journal)
-    assert not _CLEAN & _codes(verdict), verdict.render()
+    assert not CHARGES & _codes(verdict), verdict.render()
     assert verdict.faults >= 10
     assert {entry["path"] for entry in journal} == {"/v1/chat/completions", "/v1/messages"}
     failed = {name: stack.job(job)["error"] for job, name in jobs.items() if stack.job(job)["status"] != "succeeded"}

@@ -17,15 +17,12 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.stack import ENDED, Stack, free_port, running_stack, until
-from tests.supervise.embedded import open_folder
+from tests.gateway.judging import CHARGES, stack_before
+from tests.stack import ENDED, Stack, free_port, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 _JOBS = 150
-_CLEAN = {
-    "retry_after_ignored", "retried_non_retryable", "retry_storm", "truncated_stream_accepted", "no_backoff",
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,25 +78,8 @@ def judge() -> Iterator[Judge]:
 
 @pytest.fixture
 def stack(judge: Judge) -> Iterator[Stack]:
-    with open_folder() as folder:
-        file = folder / "laneway.toml"
-        file.write_text(f"""
-[models.openai]
-ladder = [{{ provider = "first", model = "mini-1" }}]
-[models.anthropic]
-ladder = [{{ provider = "second", model = "mini-2" }}]
-[providers.first]
-dialect = "openai"
-base_url = "http://127.0.0.1:{judge.port}/v1"
-[providers.second]
-dialect = "anthropic"
-base_url = "http://127.0.0.1:{judge.port}/anthropic"
-""")
-        with running_stack(folder, LANEWAY_CONFIG=str(file), LANEWAY_WORKFLOWS="tests.gateway.judged") as made:
-            made.start_worker()
-            made.start_worker()
-            made.start_api()
-            yield made
+    with stack_before(f"http://127.0.0.1:{judge.port}/v1", f"http://127.0.0.1:{judge.port}/anthropic") as made:
+        yield made
 
 
 def test_nothing_of_what_it_warns_of(stack: Stack, judge: Judge) -> None:
@@ -123,7 +103,7 @@ def test_nothing_of_what_it_warns_of(stack: Stack, judge: Judge) -> None:
     ends = [stack.job(job) for job in jobs]
     failed = [job for job in ends if job["status"] != "succeeded"]
     verdict = judge.verdict()
-    assert not _CLEAN & {finding["code"] for finding in verdict["findings"]}, verdict["findings"]
+    assert not CHARGES & {finding["code"] for finding in verdict["findings"]}, verdict["findings"]
     assert verdict["faults_injected"] >= 20
     # Only what was refused as input is lost, once each.
     assert {job["error"]["class"] for job in failed} <= {"input"}
@@ -135,4 +115,4 @@ def test_a_limit_is_found_and_kept_to(stack: Stack, judge: Judge) -> None:
     until(lambda: all(stack.job(job)["status"] in ENDED for job in jobs), 240)
     refused = [one for one in judge.requests() if one["status"] == 429]
     assert len(refused) <= 0.05 * _JOBS
-    assert not _CLEAN & {finding["code"] for finding in judge.verdict()["findings"]}
+    assert not CHARGES & {finding["code"] for finding in judge.verdict()["findings"]}
