@@ -151,7 +151,7 @@ class Stack:
     def _answers(self, process: Process) -> bool:
         assert process.process.poll() is None, process.log.read_text()
         try:
-            return httpx.get(f"{self.url}/readyz", timeout=5, trust_env=False).status_code == 200
+            return self.client.get("/readyz", timeout=5).status_code == 200
         except httpx.TransportError:
             return False
 
