@@ -33,6 +33,7 @@ from app.routers import (
     usage,
     workflows,
 )
+from app.routers.quota import Quoted
 from app.routers.requestid import RequestId
 from app.routers.timing import Timed
 from app.settings import Settings
@@ -78,6 +79,7 @@ def create_app(settings: Settings, catalogue: Catalogue) -> FastAPI:
     for room in rooms:
         app.include_router(room.router)
     openapi.install(app, catalogue)
+    app.add_middleware(Quoted)
     app.add_middleware(RequestId)
     app.add_middleware(Timed)
     return app
@@ -129,6 +131,7 @@ async def _background(runtime: Runtime) -> AsyncIterator[None]:
         "report": runtime.report.run,
         "lookout": runtime.lookout.run,
         "treasury": runtime.treasury.run,
+        "quotas": runtime.quotas.run,
         "lag": functools.partial(measure_lag, runtime.clock, runtime.metrics.loop_lag.observe),
     }
     tasks = [asyncio.get_running_loop().create_task(keep_running(name, loop)) for name, loop in loops.items()]

@@ -46,6 +46,17 @@ class ErrorCode:
     retryable: bool = False
 
 
+# Types that others have registered (draft-ietf-httpapi-ratelimit-headers-10, 7.2); the rest are ours.
+_REGISTERED = {"rate_limited": "quota-exceeded", "reduced_capacity": "temporary-reduced-capacity"}
+
+
+def type_of(code: str) -> str:
+    """The URI that names this kind of problem."""
+    if registered := _REGISTERED.get(code):
+        return f"https://iana.org/assignments/http-problem-types#{registered}"
+    return f"urn:laneway:error:{code}"
+
+
 def _catalogue(*entries: ErrorCode) -> dict[str, ErrorCode]:
     return {entry.code: entry for entry in entries}
 

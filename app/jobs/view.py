@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from app.domain import ids, money
-from app.domain.errors import Failure
+from app.domain.errors import Failure, type_of
 from app.domain.job import Attempt, Job, Status, Usage
 from app.store.events import StoredEvent
 from app.store.feed import FeedEvent
@@ -104,7 +104,7 @@ def error_view(error: Failure | None) -> dict[str, Any] | None:
     if error is None:
         return None
     return {
-        "type": f"urn:laneway:error:{error.code}",
+        "type": type_of(error.code),
         "title": error.code.replace("_", " "),
         "code": error.code,
         "class": error.error_class,

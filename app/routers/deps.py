@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 
 from app.domain import canonical, ids
 from app.domain.errors import FieldError, Problem
+from app.routers.quota import take
 from app.routers.timing import timed
 from app.store.keys import ApiKey
 from app.wiring import Runtime
@@ -30,10 +31,12 @@ RuntimeDep = Annotated[Runtime, Depends(_runtime)]
 
 
 def needs(scope: str) -> Callable[[Request], Awaitable[ApiKey]]:
-    """A dependency: the caller's key, which must have `scope`. Raises Problem 401 or 403."""
+    """A dependency: the caller's key, which must have `scope` and some quota left. Raises Problem 401, 403, 429."""
 
     async def caller(request: Request) -> ApiKey:
-        key = await timed(request, "auth", runtime_of(request).access.key_of(_key_text(request)))
+        runtime = runtime_of(request)
+        key = await timed(request, "auth", runtime.access.key_of(_key_text(request)))
+        take(request, runtime.quotas, key.first_id)
         if scope not in key.scopes:
             raise Problem("scope_missing", f"This needs a key with the scope {scope}.")
         return key

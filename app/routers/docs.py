@@ -8,7 +8,7 @@ from typing import Any
 
 from app.routers import breaker_shapes, limit_shapes, many_samples, money_shapes, pool_shapes, samples
 
-_KEYED = ("missing_key", "invalid_key", "scope_missing")
+_KEYED = ("missing_key", "invalid_key", "rate_limited", "scope_missing")
 _ALWAYS = ("internal", "reduced_capacity")
 _POSTED = ("malformed_json", "payload_too_large", "unsupported_media_type", "input_invalid", "unknown_field")
 

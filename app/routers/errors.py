@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from app.domain import canonical
-from app.domain.errors import CATALOGUE, Problem
+from app.domain.errors import CATALOGUE, Problem, type_of
 from app.jobs.check import refused_fields
 from app.store.database import StoreAway
 from app.telemetry.logs import log
@@ -32,7 +32,7 @@ def answer(request: Request, problem: Problem) -> Response:
 def _body(request: Request, problem: Problem) -> dict[str, Any]:
     entry = problem.entry
     body: dict[str, Any] = {
-        "type": f"urn:laneway:error:{entry.code}",
+        "type": type_of(entry.code),
         "title": entry.title,
         "status": entry.status,
         "detail": problem.detail,

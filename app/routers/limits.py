@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 from app.domain import ids, money
 from app.domain.advice import ADVICE
 from app.domain.budget import Cap
-from app.domain.errors import CATALOGUE, ErrorCode
+from app.domain.errors import CATALOGUE, ErrorCode, type_of
 from app.gateway.budgets.marks import budget_view
 from app.routers.deps import ReaderDep, RuntimeDep
 from app.routers.reply import json_answer
@@ -27,7 +27,11 @@ async def get_limits(request: Request, key: ReaderDep, runtime: RuntimeDep) -> R
         "object": "limits",
         "key_id": ids.show("key", key.id),
         "mode": key.mode,
-        "request": {"max_body_bytes": settings.http.max_body_bytes, "max_wait_s": settings.http.max_wait_s},
+        "request": {
+            "max_body_bytes": settings.http.max_body_bytes,
+            "max_wait_s": settings.http.max_wait_s,
+            "per_minute": settings.http.requests_per_minute,
+        },
         "queue": {"max_unstarted": most, "unstarted": left.unstarted, "left": max(0, most - left.unstarted)},
         "budgets": [_budget(cap, spent) for cap, spent in left.budgets],
     }
@@ -49,7 +53,7 @@ def _code(entry: ErrorCode) -> dict[str, Any]:
     advice = ADVICE[entry.code]
     return {
         "code": entry.code,
-        "type": f"urn:laneway:error:{entry.code}",
+        "type": type_of(entry.code),
         "status": entry.status or None,
         "class": advice.error_class,
         "title": entry.title,

@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import FastAPI
 from pydantic.json_schema import models_json_schema
 
-from app.domain.errors import CATALOGUE
+from app.domain.errors import CATALOGUE, type_of
 from app.domain.event import WEBHOOK_EVENTS
 from app.engine.catalogue import Catalogue
 from app.routers import (
@@ -145,7 +145,7 @@ def _errors(told: docs.Operation) -> dict[str, Any]:
 def _problem(code: str) -> dict[str, Any]:
     entry = CATALOGUE[code]
     return {
-        "type": f"urn:laneway:error:{code}",
+        "type": type_of(code),
         "title": entry.title,
         "status": entry.status,
         "detail": f"{entry.title}.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app.domain import canonical, ids
-from app.domain.errors import CATALOGUE
+from app.domain.errors import CATALOGUE, type_of
 from app.routers.errors import MEDIA_TYPE
 
 _ENTRY = CATALOGUE["invalid_header"]
@@ -18,7 +18,7 @@ class ProblemProtocol(HttpToolsProtocol):
         """Answer and close; `msg` says what the parser found."""
         request_id = ids.uuid7().hex
         body = canonical.write({
-            "type": f"urn:laneway:error:{_ENTRY.code}",
+            "type": type_of(_ENTRY.code),
             "title": _ENTRY.title,
             "status": _ENTRY.status,
             "detail": msg,

@@ -22,6 +22,7 @@ from app.engine.mention import who_names
 from app.gateway.breakers.breaker import Breakers
 from app.gateway.budgets.money import Money
 from app.gateway.caches.cache import ExactCache
+from app.gateway.redis.reach import Reach
 from app.jobs.backlog import Backlog
 from app.jobs.cascade import Cascade
 from app.jobs.control import Control
@@ -47,6 +48,7 @@ from app.ops.once import Once
 from app.ops.overview import Overview
 from app.ops.parts import Parts
 from app.ops.pools import Pools
+from app.ops.quotas import PREFIX, Quotas
 from app.ops.report import Report
 from app.ops.room import Room
 from app.ops.scrape import Scrape
@@ -113,6 +115,7 @@ class Runtime:
     outputs: Outputs
     invalidation: Invalidation
     once: Once
+    quotas: Quotas
     submit: Submit
     wait: Wait
     events: Events
@@ -167,6 +170,7 @@ async def open_runtime(
         stack.push_async_callback(runtime.cache.close)
         stack.push_async_callback(runtime.breakers.close)
         stack.push_async_callback(runtime.money.close)
+        stack.push_async_callback(runtime.quotas.close)
         yield runtime
 
 
@@ -199,6 +203,7 @@ def _runtime(ground: Ground, catalogue: Catalogue) -> Runtime:
         backlog=backlog, room=Room(backlog, money.budgets, catalogue), cache=cache, breakers=breakers, outputs=outputs,
         named_breakers=NamedBreakers(breakers, KeptLevers(database)),
         invalidation=Invalidation(cache, audits, clock), once=Once(Answers(database)),
+        quotas=_quotas(ground, file),
         submit=Submit(
             Submissions(database, render), reads, backlog, outputs, ring, wake, export, clock, hours, ground.metrics,
             money.budgets,
@@ -226,6 +231,13 @@ def _breakers(ground: Ground, file: ConfigFile) -> Breakers:
     breakers = Breakers(ground.redis, ground.clock, slow_share=slow_share, standing=standing)
     file.follow(lambda new: breakers.renew(new.breaker.slow_share))
     return breakers
+
+
+def _quotas(ground: Ground, file: ConfigFile) -> Quotas:
+    reach = Reach(ground.redis, ground.clock, "quotas", PREFIX)
+    quotas = Quotas(reach, ground.clock, file.settings.http.requests_per_minute)
+    file.follow(lambda new: quotas.renew(new.http.requests_per_minute))
+    return quotas
 
 
 def _reload(catalogue: Catalogue, now: Settings) -> Renewal:

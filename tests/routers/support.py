@@ -16,7 +16,7 @@ import asyncpg
 import httpx
 
 from app.domain.clock import SYSTEM_CLOCK
-from app.domain.errors import CATALOGUE
+from app.domain.errors import CATALOGUE, type_of
 from app.ops.access import SCOPES, Access, Minted
 from app.store import keys as store
 from app.store.database import open_database
@@ -34,7 +34,7 @@ def problem(response: httpx.Response, code: str, pointer: str | None = None) -> 
     entry = CATALOGUE[code]
     assert response.status_code == body["status"] == entry.status
     assert (body["title"], body["retryable"]) == (entry.title, entry.retryable)
-    assert body["type"] == f"urn:laneway:error:{code}"
+    assert body["type"] == type_of(code)
     assert body["detail"]
     assert body["instance"] == httpx.URL(str(response.request.url)).path
     assert body["request_id"] == response.headers["x-request-id"]
