@@ -59,11 +59,8 @@ class Quotas:
         self._clock = clock
         self._prefix = prefix
         self._per_minute = per_minute
+        self._each_s = WINDOW_S / per_minute
         self._used: dict[UUID, _Used] = {}
-
-    def renew(self, per_minute: int) -> None:
-        """Another quota for each client from now on."""
-        self._per_minute = per_minute
 
     def take(self, client: UUID) -> Standing:
         """One request of this client: counted where it is let through."""
@@ -117,10 +114,6 @@ class Quotas:
     def _taking(self, client: UUID, used: _Used, now: float) -> Call:
         took_ms, ago_ms = used.untold * self._each_s * 1000, (now - used.since) * 1000
         return Call(_TAKE, [f"{self._prefix}{{{client.hex}}}"], [f"{took_ms:.3f}", f"{min(ago_ms, _AGO_MS):.3f}"])
-
-    @property
-    def _each_s(self) -> float:
-        return WINDOW_S / self._per_minute
 
     def _forget(self) -> None:
         now = self._clock.monotonic()

@@ -203,7 +203,7 @@ def _runtime(ground: Ground, catalogue: Catalogue) -> Runtime:
         backlog=backlog, room=Room(backlog, money.budgets, catalogue), cache=cache, breakers=breakers, outputs=outputs,
         named_breakers=NamedBreakers(breakers, KeptLevers(database)),
         invalidation=Invalidation(cache, audits, clock), once=Once(Answers(database)),
-        quotas=_quotas(ground, file),
+        quotas=Quotas(Reach(redis, clock, "quotas", PREFIX), clock, settings.http.requests_per_minute),
         submit=Submit(
             Submissions(database, render), reads, backlog, outputs, ring, wake, export, clock, hours, ground.metrics,
             money.budgets,
@@ -231,13 +231,6 @@ def _breakers(ground: Ground, file: ConfigFile) -> Breakers:
     breakers = Breakers(ground.redis, ground.clock, slow_share=slow_share, standing=standing)
     file.follow(lambda new: breakers.renew(new.breaker.slow_share))
     return breakers
-
-
-def _quotas(ground: Ground, file: ConfigFile) -> Quotas:
-    reach = Reach(ground.redis, ground.clock, "quotas", PREFIX)
-    quotas = Quotas(reach, ground.clock, file.settings.http.requests_per_minute)
-    file.follow(lambda new: quotas.renew(new.http.requests_per_minute))
-    return quotas
 
 
 def _reload(catalogue: Catalogue, now: Settings) -> Renewal:

@@ -85,8 +85,6 @@ def test_what_is_left_and_what_comes_back() -> None:
     assert quotas.take(client).retry_s is None
     clock.at += 10.0
     assert quotas.take(client).retry_s is None
-    quotas.renew(60)
-    assert quotas.take(client).per_minute == 60
 
 
 async def test_processes_count_together(valkey: RunningServer) -> None:
