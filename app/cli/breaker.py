@@ -14,6 +14,7 @@ from app.gateway.breakers.breaker import Breakers
 from app.gateway.breakers.dependency import Dependency
 from app.gateway.redis.reach import RedisAway
 from app.settings import Settings
+from app.store.audits import Act
 from app.store.database import StoreAway, open_database
 from app.store.keys import DEFAULT_PROJECT, Keys
 from app.store.levers import KeptLevers
@@ -59,5 +60,6 @@ async def _moved(settings: Settings, name: str, state: State | None, project: st
         await breakers.recall(dependency)
         if state is not None:
             await breakers.force(dependency, state)
-            await levers.move(dependency.park, "breaker", state)
+            noted = Act(project_id, None, "breakers.force", None, 0, tags=(name, state))
+            await levers.move(dependency.park, "breaker", state, noted)
         return (await breakers.look(dependency)).state

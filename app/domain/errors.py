@@ -226,8 +226,15 @@ class Failure:
     @property
     def retryable(self) -> bool:
         """Whether a retry by the client can help."""
+        if entry := CATALOGUE.get(self.code):
+            return entry.retryable
+        return self.error_class in (ErrorClass.TRANSIENT, ErrorClass.SYSTEM)
+
+    @property
+    def title(self) -> str:
+        """What the code means, in words; of an author's own code its words."""
         entry = CATALOGUE.get(self.code)
-        return self.error_class in (ErrorClass.TRANSIENT, ErrorClass.SYSTEM) or bool(entry and entry.retryable)
+        return entry.title if entry else self.code.replace("_", " ")
 
 
 def failure_of(error: BaseException, step: str | None = None) -> Failure:

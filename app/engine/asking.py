@@ -13,7 +13,7 @@ from app.engine.routing import Route, alias_of, named
 from app.engine.schema import AnswerForm, answer_form, stream_form
 from app.engine.steps import Steps
 from app.engine.stream import Stream
-from app.engine.ways import ways_of_ask
+from app.engine.ways import ways_of_ask, ways_of_embed
 from app.engine.work import Try, Work, checked_identity, checked_policy, digest_of, misuse, stable_key
 from app.gateway.calls.request import Message
 
@@ -102,7 +102,10 @@ class Asking:
             return await embed(self._steps.run, asked, one)
 
         digest = digest_of(identity, model, *wanted)
-        return await self._steps.take(Work(*identity, "embed", digest, policy, codec.adapter_of(Vectors), act))
+        ways = ways_of_embed(identity, policy, wanted)
+        return await self._steps.take(
+            Work(*identity, "embed", digest, policy, codec.adapter_of(Vectors), act, ways=ways)
+        )
 
     @overload
     def stream(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +23,13 @@ def ways_of_step(identity: tuple[str, str], policy: Policy, args: tuple[Any, ...
             identity, f"has the model {policy.fallback!r} as fallback: a step takes a function, ask a model too"
         )
     return (_function(policy.fallback, args, policy.timeout_s),)
+
+
+def ways_of_embed(identity: tuple[str, str], policy: Policy, texts: Sequence[str]) -> tuple[Way, ...]:
+    """A function, called with the texts. Raises ProcessingError for a model: nothing compares vectors of two models."""
+    if isinstance(policy.fallback, str):
+        raise misuse(identity, f"has the model {policy.fallback!r} as fallback: embed takes a function only")
+    return () if policy.fallback is None else (_function(policy.fallback, (list(texts),), policy.timeout_s),)
 
 
 def ways_of_ask(

@@ -105,7 +105,7 @@ def error_view(error: Failure | None) -> dict[str, Any] | None:
         return None
     return {
         "type": type_of(error.code),
-        "title": error.code.replace("_", " "),
+        "title": error.title,
         "code": error.code,
         "class": error.error_class,
         "detail": error.detail,

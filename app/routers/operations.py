@@ -32,7 +32,10 @@ async def get_operation(request: Request, operation_id: str, key: ReaderDep, run
 async def list_audit(
     request: Request, key: OperatorDep, runtime: RuntimeDep, query: Annotated[AuditQuery, Query()]
 ) -> Response:
-    """Acts upon many jobs, newest first: who, when, what was asked, how many jobs; which, with `include=jobs`."""
+    """Acts upon jobs, keys, projects, pools, breakers and caches, newest first: who, when, what was asked.
+
+    How many jobs it met, and which with `include=jobs`.
+    """
     after = id_of(query.cursor) if query.cursor is not None else None
     only, jobs = _own(query.operation) if query.operation is not None else None, query.include == "jobs"
     reading = runtime.replay.audit(key.project_id, query.limit + 1, after=after, operation_id=only, jobs=jobs)

@@ -87,10 +87,6 @@ async def _steered(
     return await answer_once(request, runtime, key, body, steer)
 
 
-def _told(body: Any) -> dict[str, int]:
-    return parse(AnnounceBody, body).model_dump(exclude_none=True)
-
-
 def _nothing(body: Any) -> None:
     parse(LeverBody, body)
 

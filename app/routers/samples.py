@@ -76,7 +76,7 @@ QUEUED: dict[str, Any] = {
 }
 CANCELED_ERROR: dict[str, Any] = {
     "type": "urn:laneway:error:canceled_by_client",
-    "title": "canceled by client",
+    "title": "Canceled by the client",
     "code": "canceled_by_client",
     "class": "input",
     "detail": "Canceled by the client.",

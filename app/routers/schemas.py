@@ -202,7 +202,7 @@ class EventsQuery(Body):
     cursor: Annotated[str | None, Field(description="`next_cursor` of the page before; the same as `after`.")] = None
 
 
-class GetQuery(BaseModel):
+class GetQuery(Body):
     """What to tell besides the job itself."""
 
     include: Annotated[

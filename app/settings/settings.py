@@ -158,7 +158,7 @@ class Settings(BaseSettings):
     drain_s: Annotated[float, Field(ge=0, le=3600)] = 25.0
     # How long an API goes on accepting after SIGTERM while `/readyz` says `draining`, so that a proxy can leave it.
     drain_notice_s: Annotated[float, Field(ge=0, le=300)] = 0.0
-    # PostgreSQL connections of each process, beside the three that beat and flush.
+    # PostgreSQL connections of each process, beside the one that beats.
     pool_size: Annotated[int, Field(ge=2, le=200)] = 8
     # `/metrics` and `/v1/status` answer without a key.
     metrics_open: bool = False

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from laneway import Context, workflow
+from app.domain.errors import TransientError
+from laneway import Context, Policy, workflow
 from laneway.testing import JobFailed, MemoryJournal, MissingReply, Reply, run
 
 
@@ -60,3 +61,24 @@ async def embeds_one(ctx: Context, text: str) -> int:
 async def test_a_text_for_a_list_is_the_authors_mistake() -> None:
     with pytest.raises(JobFailed, match=r"workflow_error.*step 'vectors': embed takes a list of texts"):
         await run(embeds_one, "abc")
+
+
+def lengths(texts: list[str]) -> list[list[float]]:
+    """A poor man's vectors."""
+    return [[float(len(text))] for text in texts]
+
+
+@workflow("embeds-anyhow", version="1")
+async def embeds_anyhow(ctx: Context, fallback: str | None) -> float:
+    """Has another way: a function, or what is none."""
+    policy = Policy(tries=1, fallback=fallback or lengths)
+    return sum(map(sum, await ctx.embed("vectors", model="small", texts=["a", "bcd"], policy=policy)))
+
+
+async def test_a_function_gives_vectors_while_the_model_does_not() -> None:
+    assert await run(embeds_anyhow, None, replies={"vectors": TransientError("away")}) == 4.0
+
+
+async def test_vectors_of_another_model_are_none() -> None:
+    with pytest.raises(JobFailed, match=r"workflow_error.*embed takes a function only"):
+        await run(embeds_anyhow, "large", replies={"vectors": Reply([[1.0], [1.0]])})

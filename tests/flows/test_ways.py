@@ -103,6 +103,8 @@ def test_a_breaker_is_forced_by_hand(ways: Stack, outside: dict[str, Any]) -> No
         assert wait["ended_at"] is None
         by_hand(ways, name, "auto")
         assert ways.ended(job_id, 60)["output"] == "Ada"
+    acts = [act["tags"] for act in ways.client.get("/v1/audit").json()["data"] if act["action"] == "breakers.force"]
+    assert acts[:2] == [[name, "auto"], [name, "open"]]
 
 
 def _waits(ways: Stack, job_id: str) -> list[dict[str, Any]]:
