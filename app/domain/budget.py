@@ -86,6 +86,11 @@ class Cap:
     hold: bool
 
     @property
+    def name(self) -> str:
+        """Names it among all: the counter with what it may reach, so that a raised cap is another."""
+        return f"{self.counter.name}@{self.nanos}"
+
+    @property
     def shown(self) -> str:
         """As people read it, for instance `day budget of workflow review-sentiment`."""
         scope = self.counter.scope

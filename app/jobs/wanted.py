@@ -124,7 +124,8 @@ def _content_hash(request: SubmitRequest, body: bytes) -> bytes | None:
         return None
     what = request.dedupe.key if request.dedupe.key is not None else canonical.load(body, max_depth=900)
     kind = "key" if request.dedupe.key is not None else "content"
-    return canonical.digest(kind, request.workflow.name, request.workflow.version, what)
+    whose = (request.test_mode, request.simulated, request.workflow.name, request.workflow.version)
+    return canonical.digest(kind, *whose, what)
 
 
 def _after(moment: datetime, seconds: float | None) -> datetime | None:

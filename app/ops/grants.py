@@ -99,9 +99,9 @@ class Grants:
         return await self._granted(by, text, made)
 
     async def allow(self, by: ApiKey, key_id: UUID, budget: Mapping[Period, int]) -> ApiKey:
-        """Give a key another budget: nano-dollars by period, and no more than the asking key has."""
+        """Give a key that is no stronger another budget: nano-dollars by period, no more than the asking key has."""
         found, whole = await self.key(by, key_id), {**by.budget, **budget}
-        _within(by, _Rights(by.scopes, by.workflows, by.expires_at, by.mode, whole))
+        _within(by, _Rights(found.scopes, found.workflows, found.expires_at, found.mode, whole), "it is stronger: ")
         return await self._keys.allow(found.id, whole, _asker(by))
 
     async def revoke(self, by: ApiKey, key_id: UUID) -> ApiKey:

@@ -13,10 +13,10 @@ from app.domain.event import EventType
 from app.store.database import Database
 from app.store.keys import budget_of
 
-# Keys of one line have one budget, under the id of the first.
+# Keys of one line have one budget, under the id of the first. Jobs of a revoked key go on, within it.
 _KEYS = """
 select distinct on (coalesce(first_id, id)) coalesce(first_id, id) as id, hour_nanos, day_nanos, month_nanos
-from api_keys where revoked_at is null and coalesce(hour_nanos, day_nanos, month_nanos) is not null
+from api_keys where coalesce(hour_nanos, day_nanos, month_nanos) is not null
 order by coalesce(first_id, id), api_keys.id desc
 """
 _PROJECTS = "select id, name from projects where name = any($1::text[])"
@@ -66,7 +66,7 @@ class Allowances:
         """Tell in the project's feed that a budget has come to `level` percent; False when it was told before."""
         counter = cap.counter
         async with self._database.transaction() as connection:
-            if await connection.fetchval(_MARK, counter.name, level) is None:
+            if await connection.fetchval(_MARK, cap.name, level) is None:
                 return False
             await connection.execute(_FORGET)
             body = canonical.dump(dict(data))

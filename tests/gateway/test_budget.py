@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -24,6 +24,7 @@ from app.gateway.budgets.caps import Caps
 from app.gateway.budgets.purse import Purse
 from app.gateway.budgets.reservation import Reservation
 from app.gateway.budgets.till import Till
+from app.gateway.redis.reach import RedisAway
 from app.settings import BudgetSettings
 from app.store.allowances import Allowances
 from app.store.database import Database
@@ -269,10 +270,25 @@ async def test_a_worker_dies_between_reserve_and_settle(new_process: NewProcess,
     await dead.write(held, 150)
     await alive.books.find_again()
     assert await total(alive.database, spender.project_id) == 150
-    await alive.books.compare()
     assert await alive.spent() == [150]
+    assert await alive.books.compare() == []
     await alive.books.find_again()
     assert await total(alive.database, spender.project_id) == 150
+
+
+async def test_a_call_that_is_booked_late_is_counted_once(new_process: NewProcess, spender: Spender) -> None:
+    """It has told what it cost; its row comes after others took it for lost, and so does the word that it is there."""
+    slow, alive = new_process(project=usd(1000)), new_process(project=usd(1000))
+    held = await slow.reserve(400, ttl_s=0.05)
+    slow.budgets.settle(held, 150)
+    await until(lambda: slow.till._pump is None)
+    await asyncio.sleep(0.3)
+    assert await alive.books.sweep() == 1
+    await slow.write(held, 150)
+    slow.budgets.booked([held.call_id])
+    await until(lambda: slow.till._pump is None)
+    await alive.books.find_again()
+    assert await alive.spent() == [150] == [await total(alive.database, spender.project_id)]
 
 
 async def test_a_worker_dies_between_the_ledger_and_the_counter(new_process: NewProcess) -> None:
@@ -315,6 +331,31 @@ async def test_redis_away(new_process: NewProcess, own_valkey: RunningServer, sp
     await process.call(100, 90)
     with pytest.raises(MustWait):
         await process.reserve(1)
+
+
+async def test_what_was_spent_while_redis_was_away_is_counted_once(
+    new_process: NewProcess, own_valkey: RunningServer, spender: Spender
+) -> None:
+    """It is told in several scripts, and others read the counters from the ledger between them."""
+    cap = 10**9
+    process, other = (new_process(own_valkey, project=usd(cap)) for _ in range(2))
+    await process.call(100, 90)
+    own_valkey.stop()
+    flying = await asyncio.gather(*(process.reserve(100) for _ in range(1500)))
+    assert process.till.away
+    for held in flying:
+        process.budgets.settle(held, 90)
+    for held in flying:
+        await process.write(held, 90)
+        process.budgets.booked([held.call_id])
+    own_valkey.start()
+    await until(lambda: not process.till.away)
+    while process.till._pump is not None:
+        with suppress(RedisAway):
+            await other.spent()
+        await asyncio.sleep(0)
+    await until(lambda: not other.till.away)
+    assert await other.spent() == [1501 * 90] == [await total(process.database, spender.project_id)]
 
 
 class Wrong(SystemClock):

@@ -66,3 +66,11 @@ async def test_after_a_pause_nobody_goes_by_what_was_read_before_it(database: Da
         await connection.execute("update api_keys set day_nanos = 7 where id = $1", spender.key_id)
     clock.ahead_s = 60
     assert await asyncio.gather(*(_nanos(caps, spender) for _ in range(64))) == [[7]] * 64
+
+
+async def test_a_revoked_key_keeps_its_budget(database: Database, project: UUID) -> None:
+    """Its jobs go on."""
+    spender = await _key(database, project, 2000)
+    async with database.connection() as connection:
+        await connection.execute("update api_keys set revoked_at = now() where id = $1", spender.key_id)
+    assert await _nanos(Caps({}, Allowances(database), SystemClock()), spender) == [2000]

@@ -49,6 +49,8 @@ def test_cached_tokens_at_their_own_price() -> None:
         ("https://api.anthropic.com", "claude-sonnet-4-5", TokenUsage(1000, 100), 4_500_000),
         # Above 200,000 input tokens this model costs twice as much.
         ("https://api.anthropic.com", "claude-sonnet-4-5", TokenUsage(300_000, 100), 1_802_250_000),
+        # Of this one each request costs 1.2 cents besides.
+        ("https://api.perplexity.ai", "sonar", TokenUsage(1000, 300), 13_300_000),
     ],
 )
 def test_listed_prices(base_url: str, model: str, usage: TokenUsage, nanos: int) -> None:

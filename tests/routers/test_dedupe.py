@@ -35,6 +35,17 @@ def test_a_key_makes_other_content_equal(stack: Stack) -> None:
     assert not duplicate(stack.post("noop", {"n": 1}, dedupe={"key": key}))
 
 
+def test_what_a_test_key_submitted_is_no_duplicate_of_a_live_one(stack: Stack, keys: Keys) -> None:
+    key, project = fresh(), fresh()
+    found = []
+    for mode in ("test", "live", "test"):
+        mine = bearer(keys.mint(project=project, mode=mode).text)
+        body = {"input": {"value": 1}, "dedupe": {"key": key}}
+        found.append(nobody(stack).post("/v1/workflows/echo/jobs", json=body, headers=mine))
+    assert [duplicate(one) for one in found] == [False, False, True]
+    assert found[2].json()["id"] == found[0].json()["id"] != found[1].json()["id"]
+
+
 def test_a_duplicate_may_be_refused(stack: Stack) -> None:
     key = fresh()
     first = stack.post("echo", {"value": 1}, dedupe={"key": key, "on_duplicate": "reject"})

@@ -137,6 +137,8 @@ def test_a_key_makes_no_stronger_one_in_any_way(stack: Stack, keys: Keys) -> Non
     test = keys.mint("keys:admin", mode="test").text
     live = made(stack, scopes=["keys:admin"])
     problem(post(stack, f"{URL}/{live['id']}/rotate", {}, test), "input_invalid", "/mode")
+    lifted = nobody(stack).patch(f"{URL}/{live['id']}", json={"budget": None}, headers=bearer(test))
+    problem(lifted, "input_invalid", "/mode")
 
 
 def test_projects_are_made_listed_and_reached_from_where_they_were_made(stack: Stack, keys: Keys) -> None:

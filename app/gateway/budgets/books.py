@@ -60,11 +60,14 @@ class Books:
         return count
 
     async def find_again(self) -> None:
-        """Take back what was booked as lost and came after all."""
+        """Take back what was booked as lost and came after all.
+
+        Whether a counter heard of the call itself nobody knows: it is made anew, from the ledger.
+        """
         found = await self._ledger.find_again()
-        for counter in await self._counters() if found else ():
-            if by := sum(one.nanos for one in found if _counts(counter, one)):
-                await self._adjust(counter, -by)
+        wrong = [one for one in await self._counters() if any(_counts(one, call) for call in found)] if found else []
+        for counter in wrong:
+            await self._till.ask({"act": "forget", "counters": [_bare(counter)]})
 
     async def compare(self) -> list[Drift]:
         """Correct each counter that cannot be right; what they were wrong by.

@@ -32,7 +32,7 @@ class Marks:
     def note(self, cap: Cap, spent_nanos: int) -> None:
         """So much of the cap is spent."""
         for level, type in LEVELS:
-            mark = (cap.counter.name, level)
+            mark = (cap.name, level)
             if spent_nanos * 100 < cap.nanos * level or mark in self._told:
                 continue
             if len(self._told) > _MOST_KNOWN:
@@ -55,7 +55,7 @@ class Marks:
                 _log.warning(str(type), what=cap.shown, reason=f"{money.show(spent_nanos)} of {money.show(cap.nanos)}")
         except StoreAway:
             # The next call that is booked brings it up again.
-            self._told.discard((cap.counter.name, level))
+            self._told.discard((cap.name, level))
 
 
 def budget_view(cap: Cap, spent_nanos: int) -> dict[str, Any]:

@@ -19,6 +19,8 @@ from app.settings.settings import SIMULATED
 # What the simulated provider's tokens count as where nothing else is configured: illustrative, nobody is charged.
 SIMULATED_PRICE = PriceSettings(input=Decimal("0.15"), output=Decimal("0.60"))
 _TOKENS = 1_000_000
+# How the list names what is paid by the thousand requests, searches or messages.
+_EACH = "_kcount"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +89,15 @@ def _listed(model: str, provider: str, base_url: str | None) -> tuple[Provider, 
 
 
 def _from_list(provider: Provider, model: ModelInfo) -> _Pricing:
-    """Prices by tier, by time of day or for what is written to a cache are left to the list's own arithmetic; the
-    common flat ones are read once.
+    """Prices by tier, by time of day, for each request or for what is written to a cache are left to the list's own
+    arithmetic; the common flat ones are read once.
     """
     listed = _by_list(provider, model)
     prices = None if isinstance(model.prices, list) else model.prices
     rates = prices and (prices.input_mtok, prices.output_mtok, prices.cache_read_mtok)
     if (
         rates
+        and not any(name.endswith(_EACH) for name in vars(prices))
         and isinstance(rates[0], Decimal)
         and isinstance(rates[1], Decimal)
         and isinstance(rates[2], Decimal | None)

@@ -179,8 +179,11 @@ class Till:
         kept, self._kept = self._kept, deque(maxlen=_KEPT)
         for first in range(0, len(counters), _MOST):
             self.tell({"act": "forget", "counters": counters[first : first + _MOST]})
+        # The ledger has those already that are booked, and a counter that is seeded between two steps has them from it.
+        booked = {step["id"] for step in kept if step["act"] == "book"}
         for step in kept:
-            self.tell(step)
+            if step["act"] == "book" or step.get("id") not in booked:
+                self.tell(step)
 
 
 def _text(word: bytes | str) -> str:
