@@ -9,15 +9,14 @@ from app.domain.job import Job
 from app.store import rows
 from app.store.database import Database
 from app.store.events import StoredEvent
+from app.store.numbers import SETTLED
 
-# Numbers are drawn before their commit, so a smaller one may appear later; but no transaction below the oldest that is
-# still open can write any more.
 _AFTER = f"""
 select e.id as event_id, e.xid::text::bigint as xid, e.seq, e.type, e.at, e.revision as event_revision,
     e.job_id is null as jobless, e.data, {rows.JOB_COLUMNS}
 from (
     select * from events
-    where project_id = $1 and (xid, seq) > ($2::text::xid8, $3) and xid < pg_snapshot_xmin(pg_current_snapshot())
+    where project_id = $1 and (xid, seq) > ($2::text::xid8, $3) and xid < {SETTLED}
     order by xid, seq limit $4
 ) e left join jobs j on j.id = e.job_id
 where e.job_id is null or j.id is not null

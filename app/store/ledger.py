@@ -21,9 +21,10 @@ from app.domain import ids
 from app.domain.budget import Counter, Spender
 from app.domain.call import CallOutcome
 from app.store.database import Database
+from app.store.numbers import SETTLED
 
 # Any number that no one else locks: one process adds the ledger's rows to the hours.
-_LOCK = 0x1ED6E4
+ROLL_LOCK = 0x1ED6E4
 _NO_KEY = UUID(int=0)
 
 
@@ -47,20 +48,30 @@ _ROW = f"""{CALLS_MADE} as calls, input_tokens, output_tokens, cached_tokens, co
     {_FAILED} as failed_nanos, {UNCERTAIN} as uncertain_nanos"""
 _SUMS = ", ".join(f"coalesce(sum({name}), 0)::bigint as {name}" for name in _ADDED)
 _WHOSE = "project_id, hour, test_mode, workflow, key_id, provider, model"
-_ROLL = f"""
-with place as (
-    select rolled, pg_snapshot_xmin(pg_current_snapshot()) as until from bookkeeping
-), added as (
-    insert into usage_hours as h ({_WHOSE}, {", ".join(_ADDED)})
+
+
+def _adding(rows: str) -> str:
+    """SQL that adds these rows of the ledger to the hours."""
+    return f"""insert into usage_hours as h ({_WHOSE}, {", ".join(_ADDED)})
     select project_id, {HOUR}, test_mode, workflow, coalesce(key_id, '{_NO_KEY}'), provider, model, {_SUMS}
     from (select ledger.*, {_FAILED} as failed_nanos, {UNCERTAIN} as uncertain_nanos, {CALLS_MADE} as calls
-        from ledger, place where ledger.xid >= place.rolled and ledger.xid < place.until) row
+        from {rows}) row
     group by 1, 2, 3, 4, 5, 6, 7 order by 1, 2, 3, 4, 5, 6, 7
-    on conflict ({_WHOSE}) do update set {", ".join(f"{name} = h.{name} + excluded.{name}" for name in _ADDED)}
+    on conflict ({_WHOSE}) do update set {", ".join(f"{name} = h.{name} + excluded.{name}" for name in _ADDED)}"""
+
+
+_ROLL = f"""
+with place as (
+    select rolled, {SETTLED} as until from bookkeeping
+), added as (
+    {_adding("ledger, place where ledger.xid >= place.rolled and ledger.xid < place.until")}
     returning hour
 )
 update bookkeeping set rolled = place.until from place where exists (select from added)
 """
+# All hours of which the ledger has the rows, anew.
+FORGET_ALL = f"delete from usage_hours where hour >= (select {HOUR} from ledger order by call_id limit 1)"
+ADD_ALL = _adding("ledger")
 # $1 project, $2 test mode, $3 and $4 from and to, $5 to $8 the same as ids, of the full hours first.
 _PARTS = f"""
     select hour, workflow, key_id, provider, model, {", ".join(_ADDED)} from usage_hours
@@ -232,7 +243,7 @@ class Ledger:
     async def roll(self) -> None:
         """Add what is new to the hours."""
         async with self._database.transaction() as connection:
-            if await connection.fetchval("select pg_try_advisory_xact_lock($1)", _LOCK):
+            if await connection.fetchval("select pg_try_advisory_xact_lock($1)", ROLL_LOCK):
                 await connection.execute(_ROLL)
 
     async def spent(self, counter: Counter, without: Sequence[UUID] = ()) -> int:

@@ -1,4 +1,7 @@
-"""Brings the schema up to date: Alembic's migrations under a lock, then the partitions of the coming weeks."""
+"""Brings the schema up to date: Alembic's migrations under a lock, then the partitions of the coming weeks.
+
+What was restored from another cluster is settled here too: whoever restores a dump runs it.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +15,15 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from app.store.database import AWAY, StoreAway, open_database
 from app.store.partitions import ensure_partitions
+from app.store.rebase import rebase
 
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 # Any number that no other program locks: one migration at a time on one database.
 _LOCK = 0x1A2E3A7
+_NEWEST = "head"
 
 
-async def migrate(url: str, revision: str = "head") -> None:
+async def migrate(url: str, revision: str = _NEWEST) -> None:
     """Upgrade the database at `url` (postgresql://...). Raises StoreAway."""
     engine = create_async_engine(url.replace("postgresql://", "postgresql+asyncpg://", 1))
     try:
@@ -42,6 +47,9 @@ def _upgrade(connection: Connection, revision: str) -> None:
         config.set_main_option("script_location", str(MIGRATIONS))
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
+        connection.commit()
+        if revision == _NEWEST:
+            rebase(connection)
     finally:
         connection.execute(text("select pg_advisory_unlock(:key)"), {"key": _LOCK})
         connection.commit()
