@@ -55,7 +55,7 @@ check: lint test ## everything that CI runs
 bench: .venv $(PEERS) ## all benchmarks and their peers, about a quarter of an hour; writes docs/benchmarks.md; ARGS='--rows a,b'
 	@$(BIN)/python -m bench --write $(ARGS)
 
-bench-limits: .venv $(PEERS) ## the rate controller on the real service, and peers, over an hour; writes docs/limits.*
+bench-limits: .venv $(PEERS) ## the rate controller on the real service, and peers, an hour and a half; writes docs/limits.*
 	@$(BIN)/python -m bench.limits.real --write $(ARGS)
 
 data: .venv ## fetch the human-rated reviews into data/, once

@@ -1,7 +1,6 @@
-"""The rate controller on the real service: `python -m bench.limits.real [--scenarios a,b] [--seeds 2] [--write]`.
+"""The rate controller on the real service: `python -m bench.limits.real [--scenarios a,b] [--seeds 1] [--write]`.
 
-Each scenario with each seed is a process of its own; several go on at once, since calls take seconds and processors
-have little to do. Only with the first seed the do-it-yourself ways run beside them.
+Each scenario with each seed is a process of its own; several may go on at once, since calls take seconds. Only with the first seed the do-it-yourself ways run beside them.
 """
 
 from __future__ import annotations
@@ -75,10 +74,10 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scenarios", type=lambda text: text.split(","), default=list(PLANS))
-    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--seed-base", type=int, default=1)
     parser.add_argument(
-        "--at-once", type=int, default=3, help="how many scenarios at the same time; one takes half a core"
+        "--at-once", type=int, default=1, help="how many scenarios at the same time; one takes a core, half of it alone"
     )
     parser.add_argument("--seconds", type=float, help="end each sooner, for a quick look")
     parser.add_argument("--alone", action="store_true", help="without the do-it-yourself ways")
