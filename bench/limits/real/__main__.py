@@ -1,6 +1,7 @@
 """The rate controller on the real service: `python -m bench.limits.real [--scenarios a,b] [--seeds 1] [--write]`.
 
-Each scenario with each seed is a process of its own; several may go on at once, since calls take seconds. Only with the first seed the do-it-yourself ways run beside them.
+Each scenario with each seed is a process of its own; several may go on at once, since calls take seconds. Only
+with the first seed the do-it-yourself ways run beside them.
 """
 
 from __future__ import annotations
