@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from uuid import UUID
 
 from app.clients.base import TokenUsage
@@ -45,7 +46,9 @@ class Funds:
         input_tokens = estimated(stored, b"").input
         if charge.purse is not None:
             charge.purse.check(self._cost(target, input_tokens, 0))
-        caps = await self._budgets.caps(charge.spender)
+        # The ledger counts it in the periods of its id; to look budgets up may take until the next one.
+        began = datetime.fromtimestamp(ids.unix_s(call_id), UTC)
+        caps = await self._budgets.caps(charge.spender, began)
         nanos = self._cost(target, input_tokens, output_tokens)
         lost = _lost(call_id, request, charge, target, nanos)
         return await self._budgets.reserve(Reservation(call_id, nanos, caps, ttl_s, lost, charge.purse))

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from app.domain import ids
 from app.domain.budget import Cap, Counter, Kind, Scope, Spender, counter_of
-from app.domain.clock import SYSTEM_CLOCK
+from app.domain.clock import SYSTEM_CLOCK, SystemClock
 from app.domain.period import Period
 from app.gateway.budgets.budget import Budgets
 from app.gateway.budgets.money import Money
@@ -24,6 +24,11 @@ from app.store.database import Database
 from tests.gateway.asking import request
 
 MOMENTS = st.integers(946_684_800_000, 4_102_444_800_000).map(lambda ms: datetime.fromtimestamp(ms / 1000, UTC))
+
+_ONE = Settings(
+    providers={"main": ProviderSettings(dialect="openai", base_url="http://127.0.0.1:9/v1")},
+    models={"small": ModelAlias(ladder=[LadderTarget(provider="main", model="mini")])},
+)
 
 
 @given(moment=MOMENTS, period=st.sampled_from(Period))
@@ -98,6 +103,28 @@ async def test_bulk_goes_to_the_cheaper_target_from_80_percent_on(redis: Redis, 
     assert unknown.nanos == (1001 + 300) * 50_000
     for one in (held, unknown):
         funds.give_back(one)
+    await money.close()
+
+
+class _NextHour(SystemClock):
+    """The hour has turned while budgets were looked up."""
+
+    def now(self) -> datetime:
+        return super().now() + timedelta(hours=1)
+
+
+async def test_a_call_counts_in_the_hour_that_its_id_says(redis: Redis, database: Database) -> None:
+    """The ledger goes by the id; whatever the look at the database took, the counter does too."""
+    settings = Settings(budgets={"project": BudgetSettings(hour_usd="1", day_usd="1")})
+    money = Money(redis, database, settings, _NextHour())
+    funds = Funds(money.budgets, Prices(settings), _NextHour())
+    (target,) = Routes(_ONE).targets("small", test_mode=False)
+    asked = request("x", charge=Charge(Spender(ids.uuid7(), "noop", None, test_mode=False), "1", 1))
+    held = await funds.set_aside(asked, target, b"x", 300, 60)
+    hour, day = (cap.counter for cap in held.caps)
+    began = datetime.fromtimestamp(ids.unix_s(held.call_id), UTC)
+    assert hour.start <= began < hour.end and day.start <= began < day.end
+    funds.give_back(held)
     await money.close()
 
 

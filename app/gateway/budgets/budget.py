@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from uuid import UUID
 
@@ -76,9 +76,9 @@ class Budgets:
         self._shares: dict[Counter, tuple[float, float]] = {}
         self._looks: dict[Spender, tuple[float, Cap | None]] = {}
 
-    async def caps(self, spender: Spender) -> tuple[Cap, ...]:
-        """What bounds the spender now; nothing for most."""
-        return await self._caps.of(spender)
+    async def caps(self, spender: Spender, at: datetime | None = None) -> tuple[Cap, ...]:
+        """What bounds the spender in the periods of that moment, or now; nothing for most."""
+        return await self._caps.of(spender, at)
 
     async def reserve(self, held: Reservation) -> Reservation:
         """Set it aside in each of its caps, and in the run's purse; the same reservation.

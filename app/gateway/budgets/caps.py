@@ -6,6 +6,7 @@ import asyncio
 import math
 from collections.abc import Iterator, Mapping
 from contextvars import Context
+from datetime import datetime
 from uuid import UUID
 
 from app.domain import ids
@@ -40,14 +41,14 @@ class Caps:
         """Take other settings."""
         self._limits = {name: _limits(one) for name, one in budgets.items()}
 
-    async def of(self, spender: Spender) -> tuple[Cap, ...]:
-        """What bounds it in the periods of this moment, the shortest first; nothing where no budget is its."""
+    async def of(self, spender: Spender, at: datetime | None = None) -> tuple[Cap, ...]:
+        """What bounds it in the periods of that moment, or of this one; the shortest first, nothing for most."""
         await self._refresh(spender)
         if not self._limits and not self._granted.keys:
             return ()
-        now = self._clock.now()
+        moment = at or self._clock.now()
         found = [
-            Cap(Counter(scope, period, period.start(now)), limits.nanos[period], limits.hold)
+            Cap(Counter(scope, period, period.start(moment)), limits.nanos[period], limits.hold)
             for scope, limits in self._bounds(spender)
             for period in Period
             if period in limits.nanos
