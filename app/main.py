@@ -132,6 +132,7 @@ async def _background(runtime: Runtime) -> AsyncIterator[None]:
         "lookout": runtime.lookout.run,
         "treasury": runtime.treasury.run,
         "quotas": runtime.quotas.run,
+        "refusals": runtime.refusals.run,
         "lag": functools.partial(measure_lag, runtime.clock, runtime.metrics.loop_lag.observe),
     }
     tasks = [asyncio.get_running_loop().create_task(keep_running(name, loop)) for name, loop in loops.items()]

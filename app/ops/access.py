@@ -9,10 +9,12 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from math import ceil
 
 from app.domain import ids
 from app.domain.clock import Clock
 from app.domain.errors import Problem
+from app.ops.quotas import Quotas
 from app.store.keys import DEFAULT_PROJECT, ApiKey, Keys, NewKey, Secret
 
 SCOPES = (
@@ -20,6 +22,8 @@ SCOPES = (
     "ops:write", "keys:admin",
 )  # fmt: skip
 _FORM = re.compile(r"^lw_(live|test)_[A-Za-z0-9]{32,200}$")
+# Invalid keys that one address may send, at once or evenly: nobody guesses 190 bits, but each costs a look.
+REFUSALS_PER_MINUTE = 300
 # A revoked key works nowhere after this long.
 _FRESH_S = 1.0
 _MOST_KNOWN = 10_000
@@ -36,16 +40,27 @@ class Minted:
 class Access:
     """Finds the key of a request and makes new ones."""
 
-    def __init__(self, keys: Keys, pepper: str, clock: Clock) -> None:
+    def __init__(self, keys: Keys, pepper: str, clock: Clock, refusals: Quotas | None = None) -> None:
+        """`refusals` bounds how often one address may fail."""
         self._keys = keys
+        self._refusals = refusals
         self._pepper = pepper.encode()
         self._clock = clock
         self._known: dict[bytes, tuple[float, ApiKey | None]] = {}
 
-    async def key_of(self, text: str) -> ApiKey:
-        """The valid key of this text. Raises Problem `invalid_key`."""
-        key = await self._find(self._digest(text)) if _FORM.match(text) else None
+    async def key_of(self, text: str, address: str) -> ApiKey:
+        """The valid key of this text.
+
+        Raises Problem `invalid_key`; `rate_limited` where the address has sent too many that are not valid: then no
+        key is looked up for it but those that have called before.
+        """
+        digest = self._digest(text)
+        if not self._has_called(digest):
+            self._bound(address)
+        key = await self._find(digest) if _FORM.match(text) else None
         if key is None:
+            if self._refusals is not None:
+                self._refusals.take(address)
             raise Problem("invalid_key", "The API key is unknown, expired or revoked: check it, or create a new one.")
         return key
 
@@ -78,6 +93,14 @@ class Access:
         if isinstance(stored, tuple):
             raise LookupError("nobody gave an idempotency key")
         return stored
+
+    def _has_called(self, digest: bytes) -> bool:
+        return self._known.get(digest, (0.0, None))[1] is not None
+
+    def _bound(self, address: str) -> None:
+        if self._refusals is not None and (retry_s := self._refusals.retry_s(address)) is not None:
+            detail = "Too many invalid API keys came from your address: check yours, and try it after Retry-After."
+            raise Problem("rate_limited", detail, retry_after_s=max(1, ceil(retry_s)))
 
     async def _find(self, digest: bytes) -> ApiKey | None:
         read_at, key = known = self._known.get(digest, (float("-inf"), None))

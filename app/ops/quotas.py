@@ -1,4 +1,4 @@
-"""How many requests a client may send: a quota for each line of keys, kept by all API processes together.
+"""How many requests a client may send, or may fail with: a quota for each, kept by all API processes together.
 
 Each decides by what it knows at once and without asking; four times a second it tells Redis what it let through, and
 hears what all have. So a client over several APIs passes its quota by what it can send in a quarter of a second.
@@ -9,7 +9,6 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
-from uuid import UUID
 
 from app.domain.clock import Clock
 from app.domain.errors import SystemFault
@@ -18,7 +17,6 @@ from app.gateway.redis.scripts import Call, run_all, script
 
 WINDOW_S = 60
 _EVERY_S = 0.25
-PREFIX = "laneway:quota:"
 _MOST = 500
 # After Redis was away, what was used longer ago has come back.
 _AGO_MS = WINDOW_S * 1000.0
@@ -54,15 +52,15 @@ class Quotas:
     back. Of clients whose quota is whole nothing is kept.
     """
 
-    def __init__(self, reach: Reach, clock: Clock, per_minute: int, prefix: str = PREFIX) -> None:
+    def __init__(self, reach: Reach, clock: Clock, per_minute: int, prefix: str) -> None:
         self._reach = reach
         self._clock = clock
         self._prefix = prefix
         self._per_minute = per_minute
         self._each_s = WINDOW_S / per_minute
-        self._used: dict[UUID, _Used] = {}
+        self._used: dict[str, _Used] = {}
 
-    def take(self, client: UUID) -> Standing:
+    def take(self, client: str) -> Standing:
         """One request of this client: counted where it is let through."""
         now, used = self._clock.monotonic(), self._used.get(client)
         if used is None:
@@ -75,7 +73,13 @@ class Quotas:
         used.whole_at, used.untold = now + whole_s, used.untold + 1
         return Standing(self._per_minute, int((WINDOW_S - whole_s) / self._each_s + 1e-6), whole_s)
 
-    def give_back(self, client: UUID) -> None:
+    def retry_s(self, client: str) -> float | None:
+        """How long a request of this client would have to wait; None: not at all."""
+        used = self._used.get(client)
+        over_s = used.whole_at - self._clock.monotonic() + self._each_s - WINDOW_S if used else 0.0
+        return over_s if over_s > 0 else None
+
+    def give_back(self, client: str) -> None:
         """The request cost nothing."""
         if used := self._used.get(client):
             used.whole_at, used.untold = used.whole_at - self._each_s, used.untold - 1
@@ -111,9 +115,9 @@ class Quotas:
         """Stop looking for Redis."""
         await self._reach.close()
 
-    def _taking(self, client: UUID, used: _Used, now: float) -> Call:
+    def _taking(self, client: str, used: _Used, now: float) -> Call:
         took_ms, ago_ms = used.untold * self._each_s * 1000, (now - used.since) * 1000
-        return Call(_TAKE, [f"{self._prefix}{{{client.hex}}}"], [f"{took_ms:.3f}", f"{min(ago_ms, _AGO_MS):.3f}"])
+        return Call(_TAKE, [f"{self._prefix}{{{client}}}"], [f"{took_ms:.3f}", f"{min(ago_ms, _AGO_MS):.3f}"])
 
     def _forget(self) -> None:
         now = self._clock.monotonic()

@@ -35,8 +35,8 @@ def needs(scope: str) -> Callable[[Request], Awaitable[ApiKey]]:
 
     async def caller(request: Request) -> ApiKey:
         runtime = runtime_of(request)
-        key = await timed(request, "auth", runtime.access.key_of(_key_text(request)))
-        take(request, runtime.quotas, key.first_id)
+        key = await timed(request, "auth", runtime.access.key_of(_key_text(request), _address(request)))
+        take(request, runtime.quotas, key.first_id.hex)
         if scope not in key.scopes:
             raise Problem("scope_missing", f"This needs a key with the scope {scope}.")
         return key
@@ -48,6 +48,10 @@ reader, writer = needs("jobs:read"), needs("jobs:write")
 ReaderDep = Annotated[ApiKey, Depends(reader)]
 WriterDep = Annotated[ApiKey, Depends(writer)]
 OperatorDep = Annotated[ApiKey, Depends(needs("ops:read"))]
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else ""
 
 
 def _key_text(request: Request) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from math import ceil
 from typing import NamedTuple
-from uuid import UUID
 
 from fastapi import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -18,11 +17,11 @@ _UNCHANGED = 304
 
 class _Taken(NamedTuple):
     quotas: Quotas
-    client: UUID
+    client: str
     standing: Standing
 
 
-def take(request: Request, quotas: Quotas, client: UUID) -> None:
+def take(request: Request, quotas: Quotas, client: str) -> None:
     """One request of the client, however many doors ask for its key. Raises Problem `rate_limited`."""
     state = request.scope["state"]
     if "quota" in state:

@@ -37,7 +37,7 @@ from app.jobs.submit import Submit
 from app.jobs.tail import Tail
 from app.jobs.wait import Wait
 from app.jobs.watch import Watch, WatchParts
-from app.ops.access import Access
+from app.ops.access import REFUSALS_PER_MINUTE, Access
 from app.ops.breakers import NamedBreakers
 from app.ops.configfile import ConfigFile
 from app.ops.doubts import note_doubts
@@ -48,7 +48,7 @@ from app.ops.once import Once
 from app.ops.overview import Overview
 from app.ops.parts import Parts
 from app.ops.pools import Pools
-from app.ops.quotas import PREFIX, Quotas
+from app.ops.quotas import Quotas
 from app.ops.report import Report
 from app.ops.room import Room
 from app.ops.scrape import Scrape
@@ -116,6 +116,7 @@ class Runtime:
     invalidation: Invalidation
     once: Once
     quotas: Quotas
+    refusals: Quotas
     submit: Submit
     wait: Wait
     events: Events
@@ -171,6 +172,7 @@ async def open_runtime(
         stack.push_async_callback(runtime.breakers.close)
         stack.push_async_callback(runtime.money.close)
         stack.push_async_callback(runtime.quotas.close)
+        stack.push_async_callback(runtime.refusals.close)
         yield runtime
 
 
@@ -192,7 +194,9 @@ def _runtime(ground: Ground, catalogue: Catalogue) -> Runtime:
     cache, backlog = ExactCache(redis, settings.cache, pepper, clock), Backlog(reads, queue, clock)
     outputs, every_s, breakers = Outputs(cache, clock), queue.ring_interval_s, _breakers(ground, file)
     keys = Keys(database)
-    access = Access(keys, pepper, clock)
+    quotas = _quotas(ground, "quotas", settings.http.requests_per_minute)
+    refusals = _quotas(ground, "refusals", REFUSALS_PER_MINUTE)
+    access = Access(keys, pepper, clock, refusals)
     return Runtime(
         file=file, process_id=ground.process_id, clock=clock, database=database, redis=redis, ring=ring, wake=wake,
         tracing=ground.tracing, metrics=ground.metrics, export=export, catalogue=catalogue, hours=hours,
@@ -203,7 +207,7 @@ def _runtime(ground: Ground, catalogue: Catalogue) -> Runtime:
         backlog=backlog, room=Room(backlog, money.budgets, catalogue), cache=cache, breakers=breakers, outputs=outputs,
         named_breakers=NamedBreakers(breakers, KeptLevers(database)),
         invalidation=Invalidation(cache, audits, clock), once=Once(Answers(database)),
-        quotas=Quotas(Reach(redis, clock, "quotas", PREFIX), clock, settings.http.requests_per_minute),
+        quotas=quotas, refusals=refusals,
         submit=Submit(
             Submissions(database, render), reads, backlog, outputs, ring, wake, export, clock, hours, ground.metrics,
             money.budgets,
@@ -231,6 +235,11 @@ def _breakers(ground: Ground, file: ConfigFile) -> Breakers:
     breakers = Breakers(ground.redis, ground.clock, slow_share=slow_share, standing=standing)
     file.follow(lambda new: breakers.renew(new.breaker.slow_share))
     return breakers
+
+
+def _quotas(ground: Ground, part: str, per_minute: int) -> Quotas:
+    prefix = f"laneway:{part}:"
+    return Quotas(Reach(ground.redis, ground.clock, part, prefix), ground.clock, per_minute, prefix)
 
 
 def _reload(catalogue: Catalogue, now: Settings) -> Renewal:

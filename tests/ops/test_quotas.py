@@ -40,7 +40,7 @@ def valkey() -> Iterator[RunningServer]:
 
 def nobodys(clock: HandClock, per_minute: int) -> Quotas:
     """One process, that tells nobody."""
-    return Quotas(Reach(Redis(), clock, "quotas", "test:"), clock, per_minute)
+    return Quotas(Reach(Redis(), clock, "quotas", "test:"), clock, per_minute, "test:")
 
 
 def one_of(redis: Redis, per_minute: int, prefix: str) -> Quotas:
@@ -51,7 +51,7 @@ def one_of(redis: Redis, per_minute: int, prefix: str) -> Quotas:
 @given(per_minute=st.integers(1, 5000), gaps=st.lists(st.floats(0, 5), max_size=300))
 def test_never_more_than_the_quota_and_what_came_back(per_minute: int, gaps: list[float]) -> None:
     """And who is refused passes after the time that he is told."""
-    clock, client, began, granted = HandClock(), ids.uuid7(), 1000.0, 0
+    clock, client, began, granted = HandClock(), ids.uuid7().hex, 1000.0, 0
     quotas = nobodys(clock, per_minute)
     for gap in gaps:
         clock.at += gap
@@ -67,7 +67,7 @@ def test_never_more_than_the_quota_and_what_came_back(per_minute: int, gaps: lis
 
 
 def test_an_even_client_is_never_refused() -> None:
-    clock, client = HandClock(), ids.uuid7()
+    clock, client = HandClock(), ids.uuid7().hex
     quotas = nobodys(clock, 60)
     for _ in range(500):
         clock.at += 1.0
@@ -75,12 +75,13 @@ def test_an_even_client_is_never_refused() -> None:
 
 
 def test_what_is_left_and_what_comes_back() -> None:
-    clock, client = HandClock(), ids.uuid7()
+    clock, client = HandClock(), ids.uuid7().hex
     quotas = nobodys(clock, 6)
     assert [quotas.take(client).left for _ in range(6)] == [5, 4, 3, 2, 1, 0]
     refused = quotas.take(client)
     assert (refused.left, refused.retry_s) == (0, pytest.approx(10.0))
-    assert quotas.take(ids.uuid7()).retry_s is None, "another's quota is his own"
+    assert (quotas.retry_s(client), quotas.retry_s("another")) == (pytest.approx(10.0), None)
+    assert quotas.take(ids.uuid7().hex).retry_s is None, "another's quota is his own"
     quotas.give_back(client)
     assert quotas.take(client).retry_s is None
     clock.at += 10.0
@@ -88,7 +89,7 @@ def test_what_is_left_and_what_comes_back() -> None:
 
 
 async def test_processes_count_together(valkey: RunningServer) -> None:
-    prefix, client = f"test:{uuid4().hex}:", ids.uuid7()
+    prefix, client = f"test:{uuid4().hex}:", ids.uuid7().hex
     async with open_redis(valkey.url) as redis:
         first, second = (one_of(redis, 100, prefix) for _ in range(2))
         for _ in range(60):
@@ -108,7 +109,7 @@ async def test_processes_count_together(valkey: RunningServer) -> None:
 
 
 async def test_without_redis_each_goes_by_what_it_knows_and_tells_it_later(valkey: RunningServer) -> None:
-    prefix, client = f"test:{uuid4().hex}:", ids.uuid7()
+    prefix, client = f"test:{uuid4().hex}:", ids.uuid7().hex
     async with open_redis(valkey.url) as redis:
         apart, other = (one_of(redis, 50, prefix) for _ in range(2))
         valkey.stop()

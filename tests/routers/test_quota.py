@@ -87,3 +87,17 @@ def test_all_apis_count_together(apis: list[Stack], keys: Keys) -> None:
     assert nobody(apis[1]).get("/v1/jobs", headers=key).status_code == 200, "it hears of others with its next telling"
     time.sleep(0.6)
     problem(nobody(apis[1]).get("/v1/jobs", headers=key), "rate_limited")
+
+
+def test_who_sends_too_many_invalid_keys_is_held_up_and_nobody_else(apis: list[Stack], keys: Keys) -> None:
+    """By address; a key that has called before goes on."""
+    api, known, fresh_one = apis[0], bearer(keys.mint().text), bearer(keys.mint().text)
+    mine, other = {"X-Forwarded-For": "203.0.113.7"}, {"X-Forwarded-For": "203.0.113.8"}
+    assert nobody(api).get("/v1/jobs", headers={**known, **mine}).status_code == 200
+    bad = [{**bearer("lw_live_" + f"{n:032d}"), **mine} for n in range(400)]
+    statuses = [nobody(api).get("/v1/jobs", headers=headers).status_code for headers in bad]
+    refused = statuses.index(429)
+    assert 300 <= refused < 400 and set(statuses[:refused]) == {401}
+    problem(nobody(api).get("/v1/jobs", headers={**fresh_one, **mine}), "rate_limited")
+    assert nobody(api).get("/v1/jobs", headers={**known, **mine}).status_code == 200
+    assert nobody(api).get("/v1/jobs", headers={**fresh_one, **other}).status_code == 200
