@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -14,9 +15,10 @@ import pytest_asyncio
 from redis.asyncio import Redis
 
 from app.domain import ids
-from app.domain.budget import Cap, Spender
+from app.domain.budget import Cap, Counter, Kind, Scope, Spender
 from app.domain.clock import SYSTEM_CLOCK, Clock, SystemClock
 from app.domain.errors import MustWait, ProcessingError
+from app.domain.period import Period
 from app.gateway.budgets.away import LocalBudgets
 from app.gateway.budgets.books import Books
 from app.gateway.budgets.budget import Budgets
@@ -309,6 +311,27 @@ async def test_a_counter_that_is_wrong_is_corrected(new_process: NewProcess, red
         assert [one.nanos for one in await process.books.compare()] == [drift]
         assert await process.spent() == [60]
     assert await process.books.compare() == []
+
+
+async def test_many_counters_are_compared_in_portions(
+    new_process: NewProcess, redis: Redis, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No step of the script, while which Redis serves nobody else, reads more than 200 of them."""
+    process, now = new_process(), datetime.now(UTC)
+    scopes = [Scope(process.spender.project_id, Kind.WORKFLOW, f"w{n}", False) for n in range(450)]
+    names = [Counter(scope, Period.DAY, Period.DAY.start(now)).name for scope in scopes]
+    await redis.zadd(f"{{{prefix}}}:counters", dict.fromkeys(names, now.timestamp() * 1000))
+    for n, name in enumerate(names[:-1]):
+        await redis.hset(f"{{{prefix}}}:{name}", mapping={"spent": n % 2, "open": 0})  # type: ignore[misc]
+    read, ask = [], process.till.ask
+
+    async def heard(step: dict[str, Any]) -> list[str]:
+        read.append(len(step.get("counters", ())))
+        return await ask(step)
+
+    monkeypatch.setattr(process.till, "ask", heard)
+    assert {one.counter.name for one in await process.books.compare()} == set(names[1:-1:2])
+    assert max(read) <= 200 and sum(read) == 450 + 449
 
 
 async def test_redis_away(new_process: NewProcess, own_valkey: RunningServer, spender: Spender) -> None:

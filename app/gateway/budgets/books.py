@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from app.domain import ids
@@ -15,8 +15,8 @@ from app.store.database import StoreAway
 from app.store.ledger import FoundCall, Ledger
 from app.telemetry.logs import log
 
-# Calls that one look takes.
-_PORTION = 100
+# Calls that one look takes, and counters: Redis serves nobody else meanwhile.
+_PORTION, _COUNTERS = 100, 200
 # What is in the ledger is in the counter after this long.
 _SETTLED_S = 2.0
 _log = log("gateway")
@@ -75,32 +75,43 @@ class Books:
         A call is in the ledger before it is in a counter. So a counter read before the ledger must not say more, and
         one read a while after it must not say less: what lies between is on its way, and no error.
         """
-        counters = await self._counters()
-        before = await self._read(counters)
-        sums = [await self._ledger.spent(counter) for counter in counters]
+        before = await self._summed(await self._counters())
         await self._clock.sleep(_SETTLED_S)
-        after = await self._read(counters)
+        after = await self._read([counter for counter, *_ in before])
         found = []
-        for counter, early, total, late in zip(counters, before, sums, after, strict=True):
-            if early is None or late is None:
-                continue
-            drift = max(0, early - total) or min(0, late - total)
+        for (counter, early, total), late in zip(before, after, strict=True):
+            drift = 0 if late is None else max(0, early - total) or min(0, late - total)
             if drift:
                 await self._adjust(counter, -drift)
                 found.append(Drift(counter, drift))
+        return found
+
+    async def _summed(self, counters: Sequence[Counter]) -> list[tuple[Counter, int, int]]:
+        """Each counter that is seeded, what it said, and then the ledger."""
+        found = []
+        for portion in _portions(counters):
+            for counter, said in zip(portion, await self._read(portion), strict=True):
+                if said is not None:
+                    found.append((counter, said, await self._ledger.spent(counter)))
         return found
 
     async def _counters(self) -> list[Counter]:
         return [counter_of(name) for name in await self._till.ask({"act": "counters"})]
 
     async def _read(self, counters: Sequence[Counter]) -> list[int | None]:
-        if not counters:
-            return []
-        answer = await self._till.ask({"act": "read", "counters": [_bare(one) for one in counters]})
-        return [int(text) if text else None for text in answer[1:]]
+        said: list[int | None] = []
+        for portion in _portions(counters):
+            answer = await self._till.ask({"act": "read", "counters": [_bare(one) for one in portion]})
+            said += [int(text) if text else None for text in answer[1:]]
+        return said
 
     async def _adjust(self, counter: Counter, by: int) -> None:
         await self._till.ask({"act": "adjust", "counter": _bare(counter), "by": by})
+
+
+def _portions(counters: Sequence[Counter]) -> Iterator[Sequence[Counter]]:
+    for first in range(0, len(counters), _COUNTERS):
+        yield counters[first : first + _COUNTERS]
 
 
 def _bare(counter: Counter) -> dict[str, object]:
