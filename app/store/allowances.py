@@ -27,14 +27,27 @@ insert into events (id, project_id, job_id, type, at, revision, data)
 values ($1, $2, null, $3, clock_timestamp(), 0, $4)
 """
 _WAITING = "status = 'waiting' and reason = 'budget'"
+# As the index `jobs_held` has them: rows are compared as a whole, and NULL compares with nothing.
+_NO_KEY = "'00000000-0000-0000-0000-000000000000'"
+_KEY = f"coalesce(key_id, {_NO_KEY})"
+_WHOSE = ("project_id", "workflow", _KEY, "test_mode")
+_NEXT = f"select project_id, workflow, {_KEY} as key, test_mode, due_at, key_id from jobs where {_WAITING}"
+_LAST_FIRST = f"order by {', '.join(f'{name} desc' for name in (*_WHOSE, 'due_at'))} limit 1"
+# Of each the job that is due last, one step into the index from the one before: none waits where that is due.
 _HELD = f"""
-select project_id, workflow, key_id, test_mode from jobs where {_WAITING} and due_at > clock_timestamp()
-group by 1, 2, 3, 4 limit 1000
+with recursive held as (
+    ({_NEXT} {_LAST_FIRST})
+    union all
+    select n.* from held h, lateral (
+        {_NEXT} and ({", ".join(_WHOSE)}) < (h.project_id, h.workflow, h.key, h.test_mode) {_LAST_FIRST}
+    ) n
+)
+select project_id, workflow, key_id, test_mode from held where due_at > clock_timestamp() limit 1000
 """
 _WAKE = f"""
 update jobs set due_at = clock_timestamp() where id in (
     select id from jobs where {_WAITING} and due_at > clock_timestamp() and project_id = $1 and workflow = $2
-        and key_id is not distinct from $3 and test_mode = $4
+        and {_KEY} = coalesce($3::uuid, {_NO_KEY}) and test_mode = $4
     order by priority desc, id limit $5 for update skip locked
 ) and {_WAITING}
 returning lane
