@@ -8,7 +8,7 @@ from app.bell.ring import Ring
 from app.domain import money
 from app.domain.alert import AlertEvent, AlertKind, Condition
 from app.domain.clock import Clock
-from app.gateway.budgets.books import Books, Drift
+from app.gateway.budgets.books import LATEST, Books, Drift
 from app.gateway.budgets.budget import Budgets
 from app.gateway.redis.reach import RedisAway
 from app.ops.alerts import raise_alert
@@ -56,6 +56,7 @@ class Treasury:
         await self._books.sweep()
         await self._books.find_again()
         if await self._ledger.take_compare(self._compare_s()):
+            await self._books.find_again(LATEST)
             for drift in await self._books.compare():
                 await self._tell(drift)
 

@@ -122,9 +122,10 @@ from unnest($1::uuid[], $2::uuid[]) as g (id, lost) join ledger l on l.call_id =
 on conflict (call_id) do nothing
 returning of_call, project_id, workflow, key_id, test_mode, cost_nanos
 """
+# $1 is the first id of a time: who looks often must not meet all that were ever lost.
 _AGAIN = f"""
 select l.call_id, l.of_call from ledger l
-where l.of_call is not null and l.outcome = '{CallOutcome.LOST}'
+where l.of_call >= $1 and l.outcome = '{CallOutcome.LOST}'
     and exists (select from ledger c where c.call_id = l.of_call)
     and not exists (select from ledger f where f.of_call = l.of_call and f.outcome = '{CallOutcome.FOUND}')
 limit 1000
@@ -280,10 +281,10 @@ class Ledger:
                 return True
             return bool(await connection.fetchval(_LOST, lost))
 
-    async def find_again(self) -> list[FoundCall]:
-        """Take back the rows of lost calls that were booked after all."""
+    async def find_again(self, since: datetime) -> list[FoundCall]:
+        """Take back the rows of lost calls that began since then and were booked after all."""
         async with self._database.connection() as connection:
-            found = await connection.fetch(_AGAIN)
+            found = await connection.fetch(_AGAIN, _floor(since))
             if not found:
                 return []
             again = [ids.derived_uuid7(row["of_call"], 2) for row in found]

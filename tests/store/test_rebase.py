@@ -140,9 +140,10 @@ async def test_a_look_reads_a_row_of_each_project(database: Database) -> None:
             await connection.execute(_EVENTS, [ids.uuid7() for _ in range(2000)], ids.uuid7())
             await connection.executemany(_ROW, [(ids.uuid7(), PROJECT, project) for _ in range(500)])
         await connection.execute("analyze events, ledger")
+        projects = await connection.fetchval("select count(distinct project_id) from events")
         read = await rows_read(connection, AHEAD)
     assert read.pop("ledger") == 1 == read.pop("bookkeeping")
-    assert _of_events(read) == _PROJECTS, read
+    assert _of_events(read) == projects >= _PROJECTS, read
 
 
 async def test_a_page_of_the_feed_reads_no_more_than_it_shows(database: Database) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from app.domain import ids
 from app.domain.budget import Cap, Counter, counter_of
@@ -19,6 +20,8 @@ from app.telemetry.logs import log
 _PORTION, _COUNTERS = 100, 200
 # What is in the ledger is in the counter after this long.
 _SETTLED_S = 2.0
+# Who was taken for lost and comes after all mostly began within the first; within the second lies each month's budget.
+_LATE, LATEST = timedelta(hours=1), timedelta(days=35)
 _log = log("gateway")
 
 
@@ -59,12 +62,12 @@ class Books:
             _log.warning("calls lost", count=count)
         return count
 
-    async def find_again(self) -> None:
-        """Take back what was booked as lost and came after all.
+    async def find_again(self, back: timedelta = _LATE) -> None:
+        """Take back what was booked as lost and came after all, of calls that began at most so long ago.
 
         Whether a counter heard of the call itself nobody knows: it is made anew, from the ledger.
         """
-        found = await self._ledger.find_again()
+        found = await self._ledger.find_again(self._clock.now() - back)
         wrong = [one for one in await self._counters() if any(_counts(one, call) for call in found)] if found else []
         for counter in wrong:
             await self._till.ask({"act": "forget", "counters": [_bare(counter)]})
