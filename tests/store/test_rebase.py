@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
@@ -103,11 +104,16 @@ async def _spent(database: Database) -> set[int]:
 
 
 async def test_feeds_and_sums_go_on_in_a_younger_cluster(restored: Restored) -> None:
-    """A process was started before the migration, too: what it wrote comes after what was restored."""
+    """A process was started before the migration, too: what it wrote, and is writing, comes after what was restored."""
     database, store = restored.database, Store(restored.database)
     await store.submit("standard")
-    await _spend(database, 100)
-    await migrate(restored.url)
+    await _spend(database, 60)
+    async with database.transaction() as connection:
+        await connection.execute(_ROW, ids.uuid7(), PROJECT, 40)
+        migration = asyncio.create_task(migrate(restored.url))
+        await asyncio.sleep(1)
+        assert not migration.done()
+    await migration
     assert await _spent(database) == {127}
     await store.submit("standard")
     await _spend(database, 1000)
