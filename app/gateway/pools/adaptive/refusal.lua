@@ -43,7 +43,7 @@ local function blame(s, binding, now, result, mark, cums, in_flight)
 end
 
 function refusal.react(s, now, mark, result, in_flight)
-  s.reject_s = s.reject_s + 0.2 * (math.max(0, now - result.sent) - s.reject_s)
+  s.reject_s = s.reject_s + 0.2 * (result.took - s.reject_s)
   if mark.at <= s.last_cut then return same_epoch(s, mark) end
   s.last_cut, s.cap_start, s.start = now, false, false
   dimension.sync_all(s, now)

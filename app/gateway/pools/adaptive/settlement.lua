@@ -68,6 +68,8 @@ end
 function settlement.settle(s, now, mark, result, in_flight)
   -- No mark: granted by a worker alone, while Redis was away. Only the breaker can use it.
   if not mark then return outcome(s, now, nil, kind(result)) end
+  -- What is told late took no longer for that.
+  result.took = result.took or math.max(0, now - result.sent)
   latency.pass(s, now, in_flight + 1)
   local stale = mark.at < s.returned_at
   if not stale then announcements.read(s, now, mark, result) end
@@ -81,6 +83,6 @@ function settlement.settle(s, now, mark, result, in_flight)
   local how = kind(result)
   outcome(s, now, mark, how)
   if (how == "ok" or result.slow) and result.used and not stale then
-    latency.learn(s, now, mark, math.max(0, now - result.sent), math.max(0, result.used - mark.input))
+    latency.learn(s, now, mark, result.took, math.max(0, result.used - mark.input))
   end
 end
