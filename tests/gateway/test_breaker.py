@@ -17,6 +17,7 @@ from app.gateway.breakers.breaker import Breakers
 from app.gateway.breakers.dependency import Dependency, Pass, parked_for
 from app.gateway.pools.ending import Ending
 from app.gateway.redis.reach import RedisAway
+from app.store.levers import Lever
 from tests.gateway.conftest import open_redis
 from tests.supervise.embedded import RunningServer
 
@@ -185,6 +186,45 @@ async def test_without_redis_each_process_goes_on_from_what_it_heard(own_valkey:
         assert await coming(breakers, 1000) in (0, 1)
         with pytest.raises(RedisAway):
             await breakers.force(CRM, "closed")
+        await breakers.close()
+
+
+async def test_without_redis_what_was_forced_stays_so(own_valkey: RunningServer, prefix: str) -> None:
+    async with open_redis(own_valkey.url) as client:
+        breakers, rouse, other = (Breakers(client, prefix=prefix) for _ in range(3))
+        await other.force(CRM, "open")
+        with pytest.raises(MustWait):
+            await breakers.ask(CRM)
+        # Who looks for those who are parked hears of it too.
+        assert await coming(rouse, 1000) == 0
+        closed = OTHERS[0]
+        await other.force(closed, "closed")
+        given = await breakers.ask(closed)
+        own_valkey.stop()
+        for one in (breakers, rouse):
+            for _ in range(2):
+                with pytest.raises(MustWait):
+                    await one.ask(CRM)
+            assert await coming(one, 1000) == 0
+        for _ in range(30):
+            assert not await breakers.tell(closed, given, Ending.REFUSED)
+            given = await breakers.ask(closed)
+        own_valkey.start()
+        await other.force(CRM, "auto")
+        assert await coming(breakers, 1000) in (0, 1)
+        await asyncio.gather(*(one.close() for one in (breakers, rouse, other)))
+
+
+async def test_without_redis_what_was_forced_unheard_stays_so_too(own_valkey: RunningServer, prefix: str) -> None:
+    async def standing(park: str) -> list[Lever]:
+        return [Lever("breaker", "open")] if park == CRM.park else []
+
+    async with open_redis(own_valkey.url) as client:
+        own_valkey.stop()
+        breakers = Breakers(client, prefix=prefix, standing=standing)
+        with pytest.raises(MustWait):
+            await breakers.ask(CRM)
+        assert not (await breakers.ask(OTHERS[0])).probe
         await breakers.close()
 
 

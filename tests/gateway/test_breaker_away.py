@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from app.domain.errors import MustWait
 from app.gateway.pools.breaker_away import LocalBreaker
 from app.gateway.pools.ending import Ending
+from app.gateway.pools.levers import Levers
 from app.gateway.pools.limiter import Limiter
 from app.gateway.pools.pool import NO_CONNECTION, CallResult, Permit
 from tests.gateway.admitting import GOOD, admit, wide
-from tests.gateway.conftest import NewLimiter
+from tests.gateway.conftest import NewLimiter, open_redis
 from tests.gateway.test_breaker_rules import Breaker
 from tests.supervise.embedded import RunningServer
 
@@ -58,6 +59,18 @@ def test_probes_become_rarer_and_one_that_ends_well_closes_it() -> None:
     assert not local.opened
 
 
+@pytest.mark.parametrize("opened", [True, False])
+@given(endings=st.lists(st.sampled_from(Ending), max_size=40), probes=st.booleans())
+def test_what_was_forced_stays_so(opened: bool, endings: list[Ending], probes: bool) -> None:
+    local = LocalBreaker(opened, 0.0, forced=True)
+    for second, ending in enumerate(endings):
+        assert (local.wait_s(float(second)) > 30.0) == opened
+        local.tell(float(second), probes, ending)
+    assert local.opened == opened
+    # Nobody is woken to look.
+    assert not opened or local.probe_in_s(100.0) > 30.0
+
+
 async def end_as(limiter: Limiter, *results: CallResult) -> None:
     """So many calls, each after the one before it."""
     for result in results:
@@ -71,6 +84,39 @@ async def turned_away(limiter: Limiter) -> bool:
     except MustWait as wait:
         return wait.reason == "provider_down"
     return False
+
+
+async def test_a_pool_that_was_forced_open_stays_open(
+    new_limiter: NewLimiter, own_valkey: RunningServer, prefix: str
+) -> None:
+    limiter = new_limiter(own_valkey)
+    async with open_redis(own_valkey.url) as redis:
+        await end_as(limiter, GOOD)
+        await Levers(redis, prefix).steer(_POOL.name, "breaker", "open")
+    # What is heard is at most a second old.
+    await asyncio.sleep(1.1)
+    assert await turned_away(limiter)
+    own_valkey.kill()
+    for _ in range(3):
+        assert await turned_away(limiter)
+        await asyncio.sleep(0.1)
+    assert limiter.away and limiter.down(_POOL)
+    own_valkey.start()
+
+
+async def test_a_pool_that_was_forced_closed_stays_closed(
+    new_limiter: NewLimiter, own_valkey: RunningServer, prefix: str
+) -> None:
+    limiter = new_limiter(own_valkey)
+    async with open_redis(own_valkey.url) as redis:
+        limiter.settle(await admit(limiter, _POOL), GOOD)
+        await Levers(redis, prefix).steer(_POOL.name, "breaker", "closed")
+    await asyncio.sleep(1.1)
+    await end_as(limiter, GOOD)
+    own_valkey.kill()
+    await end_as(limiter, *[_BROKEN] * 30)
+    assert limiter.away and not await turned_away(limiter)
+    own_valkey.start()
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from app.gateway.pools.room import room_for
 from app.gateway.redis.reach import Reach, RedisAway
 from app.gateway.redis.scripts import Argument, Call, run_all, script, source
 from app.store.database import StoreAway
+from app.store.levers import Lever
 from app.telemetry.logs import log
 
 PREFIX = "laneway:breaker:"
@@ -41,7 +42,7 @@ class Breakers:
     """Asked before a call, told after it. Rules: breaker.lua.
 
     Redis away: each process goes by the state it last heard and counts what it sees itself, by the same thresholds
-    (breaker_away.py); what it learned so is forgotten when Redis is back.
+    (breaker_away.py), but for one that was forced, which stays so; what it learned is forgotten when Redis is back.
     """
 
     def __init__(
@@ -60,7 +61,9 @@ class Breakers:
         self._clock = clock
         self._prefix = prefix
         self._standing = standing
+        # Of those that were last heard of as open, and as forced.
         self._open: set[str] = set()
+        self._forced: set[str] = set()
         self._local: dict[str, LocalBreaker] = {}
         self._reach.on_return = self._local.clear
 
@@ -74,12 +77,12 @@ class Breakers:
         Raises MustWait `provider_down` while the breaker is open; SystemFault.
         """
         try:
-            state, said, wait_ms, now, recalled = await self._run(dependency, "ask", ids.jitter(0.0, 1.0))
+            state, said, wait_ms, now, recalled, forced = await self._run(dependency, "ask", ids.jitter(0.0, 1.0))
             if not recalled and await self._recall(dependency, asked=True):
-                state, said, wait_ms, now, _ = await self._run(dependency, "ask", ids.jitter(0.0, 1.0))
+                state, said, wait_ms, now, _, forced = await self._run(dependency, "ask", ids.jitter(0.0, 1.0))
         except RedisAway:
-            return self._ask_local(dependency)
-        self._heard(dependency, state)
+            return await self._ask_local(dependency)
+        self._heard(dependency, state.decode(), bool(forced))
         if said == b"wait":
             raise self._must_wait(dependency, wait_ms / 1000)
         return Pass(said == b"probe", now.decode())
@@ -88,13 +91,14 @@ class Breakers:
         """How the call ended; whether the breaker is open now. Never fails: the call was made."""
         if given.sent is not None:
             try:
-                state, *_ = await self._run(dependency, "tell", int(given.probe), given.sent, ending.value)
+                answer = await self._run(dependency, "tell", int(given.probe), given.sent, ending.value)
             except (RedisAway, SystemFault):
                 pass
             else:
-                self._heard(dependency, state)
+                look = read_look(dependency.name, answer, self._clock.now())
+                self._heard(dependency, look.state, look.forced)
                 return dependency.key in self._open
-        local = self._breaker(dependency)
+        local = await self._breaker(dependency)
         local.tell(self._clock.monotonic(), given.probe, ending)
         return local.opened
 
@@ -132,10 +136,11 @@ class Breakers:
         try:
             look = await self.look(dependency)
         except RedisAway:
-            local = self._breaker(dependency)
+            local = await self._breaker(dependency)
             probe_in_s = local.probe_in_s(self._clock.monotonic()) if local.opened else None
             share = 1.0
         else:
+            self._heard(dependency, look.state, look.forced)
             next_probe_at, share = look.next_probe_at, look.share
             probe_in_s = (next_probe_at - self._clock.now()).total_seconds() if next_probe_at else None
         if probe_in_s is not None:
@@ -155,18 +160,24 @@ class Breakers:
         """Whether it was forced, and is so again. Redis does not know, or has lost it; one that is `asked` it is told
         of in either case.
         """
-        if self._standing is None:
-            return False
-        try:
-            levers = await self._standing(dependency.park)
-        except StoreAway as error:
-            _log.warning("levers unread", what=dependency.name, error=type(error).__name__)
+        levers = await self._levers(dependency)
+        if levers is None:
             return False
         for lever in levers:
             await self._run(dependency, "force", str(lever.value))
         if asked and not levers:
             await self._run(dependency, "recalled")
         return bool(levers)
+
+    async def _levers(self, dependency: Dependency) -> Sequence[Lever] | None:
+        """How it was forced, as the database has it; None where that can't be read."""
+        if self._standing is None:
+            return None
+        try:
+            return await self._standing(dependency.park)
+        except StoreAway as error:
+            _log.warning("levers unread", what=dependency.name, error=type(error).__name__)
+            return None
 
     async def _run(self, dependency: Dependency, act: str, *arguments: Argument) -> list[Any]:
         call = self._call(dependency, act, *arguments)
@@ -177,29 +188,37 @@ class Breakers:
         keys = (self._prefix + dependency.key, self._prefix + dependency.names_key)
         return Call(_SCRIPT, keys, (act, dependency.name, *arguments))
 
-    def _heard(self, dependency: Dependency, state: bytes) -> None:
+    def _heard(self, dependency: Dependency, state: str, forced: bool) -> None:
         """Remember it, for when Redis is away; say so in the log when it opens or closes."""
-        key, is_open = dependency.key, state == b"open"
+        key, is_open = dependency.key, state == "open"
+        if forced:
+            self._forced.add(key)
+        else:
+            self._forced.discard(key)
         if is_open == (key in self._open):
             return
         if is_open:
             self._open.add(key)
         else:
             self._open.discard(key)
-        _log.warning("breaker", what=dependency.name, status=state.decode())
+        _log.warning("breaker", what=dependency.name, status=state)
 
-    def _ask_local(self, dependency: Dependency) -> Pass:
-        local = self._breaker(dependency)
+    async def _ask_local(self, dependency: Dependency) -> Pass:
+        local = await self._breaker(dependency)
         wait_s = local.wait_s(self._clock.monotonic())
         if wait_s > 0:
             raise self._must_wait(dependency, wait_s)
         return Pass(local.opened, None)
 
-    def _breaker(self, dependency: Dependency) -> LocalBreaker:
-        found = self._local.get(dependency.key)
+    async def _breaker(self, dependency: Dependency) -> LocalBreaker:
+        """This process's own, from what was heard of it, and from the database: it may have been forced unheard."""
+        key = dependency.key
+        found = self._local.get(key)
         if found is None:
-            opened = dependency.key in self._open
-            found = self._local[dependency.key] = LocalBreaker(opened, self._clock.monotonic())
+            for lever in await self._levers(dependency) or ():
+                self._heard(dependency, str(lever.value), forced=True)
+            made = LocalBreaker(key in self._open, self._clock.monotonic(), forced=key in self._forced)
+            found = self._local.setdefault(key, made)
         return found
 
     def _must_wait(self, dependency: Dependency, wait_s: float) -> MustWait:

@@ -1,8 +1,8 @@
 -- Asks and tells the breaker of one named dependency; stands behind breaker.lua, whose rules it applies.
 -- KEYS: state; names of all of its project and mode. ARGV: act, name, then for `ask` a number from 0 up to 1; for `tell`
 --   whether it was a probe (1), when it was let go, how it ended; for `force` open, closed or auto, for `recalled` and `view` nothing.
--- Returns: its state; for `ask` also go, probe or wait, the milliseconds to wait, the time, and 1 where
---   it is known whether it was forced; for `view` also since
+-- Returns: its state; for `ask` also go, probe or wait, the milliseconds to wait, the time, 1 where
+--   it is known whether it was forced, and 1 where it is; for all else also since
 --   when (s, or nothing), milliseconds until the next probe (-1: none is waited for), whether it is forced (1), and
 --   which part of all calls goes.
 local KEPT_S, NAMES_KEPT_S = 3600, 30 * 86400
@@ -40,7 +40,8 @@ if act == 'ask' then
     b.held = nil
   end
   if said ~= 'go' or b.mode ~= was then keep() end
-  return { breaker.state(b, now), said or 'wait', math.ceil(wait * 1000), string.format('%.6f', now), b.recalled and 1 or 0 }
+  local wait_ms, recalled, forced = math.ceil(wait * 1000), b.recalled and 1 or 0, b.force and 1 or 0
+  return { breaker.state(b, now), said or 'wait', wait_ms, string.format('%.6f', now), recalled, forced }
 end
 if act == 'tell' then
   breaker.outcome(b, now, ARGV[3] == '1', ARGV[5], tonumber(ARGV[4]))

@@ -26,6 +26,10 @@ _CUT = 0.8
 _TOLD_S = 60.0
 # A pool whose limit nobody had met goes on to grow: twice as fast after so long, as in `figures.lua`.
 _RAMP_S = 1.5
+# ... where most of it was used, as in `admission.lua`.
+_USED = 0.6
+# A bucket holds so much of its rate, as in `absence.lua`.
+_DEPTH_S = 0.5
 
 
 @dataclass(slots=True)
@@ -37,12 +41,30 @@ class _Bucket:
     depth: float
     level: float
     at_s: float
+    spent: float
+    asked_s: float
 
     def wait_s(self, cost: float, now_s: float) -> float:
         """Seconds until a call of that cost fits; one that is larger than the bucket goes when it is full."""
-        self.level = min(self.depth, self.level + (now_s - self.at_s) * self.rate)
-        self.at_s = now_s
+        self.level = min(self.depth, self.level + max(0.0, now_s - self.at_s) * self.rate)
+        self.at_s = max(self.at_s, now_s)
         return max(0.0, (min(cost, self.depth) - self.level) / self.rate)
+
+    def spend(self, cost: float) -> None:
+        """A call of that cost goes."""
+        self.level -= cost
+        self.spent += cost
+
+    def grow(self, now_s: float) -> None:
+        """Twice as fast, where most of it was used since it was last asked to."""
+        if self.spent >= _USED * self.rate * (now_s - self.asked_s):
+            self.rate *= 2
+            self.depth = max(self.depth, self.rate * _DEPTH_S)
+        self.spent, self.asked_s = 0.0, now_s
+
+    def slow_down(self, factor: float, until_s: float) -> None:
+        """It was too fast; and empty until then."""
+        self.rate, self.level, self.at_s = self.rate * factor, min(self.level, 0.0), until_s
 
 
 class LocalPool:
@@ -60,10 +82,10 @@ class LocalPool:
         self._grows_at_s = now_s + _RAMP_S
         # An empty list is `{}` where Lua wrote it.
         dimensions = known["dimensions"] or ()
-        self._buckets = [_Bucket(one["name"], one["rate"], one["depth"], 0.0, now_s) for one in dimensions]
+        self._buckets = [_Bucket(one["name"], one["rate"], one["depth"], 0.0, now_s, 0.0, now_s) for one in dimensions]
         self._rest_until_s = now_s
         self._cut_s = now_s
-        self._breaker = LocalBreaker(known.get("breaker") == "open", now_s)
+        self._breaker = LocalBreaker(known.get("breaker") == "open", now_s, forced=bool(known.get("forced")))
         self._shut = LocalShut(bool(known.get("refused")), now_s)
 
     @property
@@ -86,7 +108,7 @@ class LocalPool:
             return None
         paced_s = max((one.wait_s(_cost(one.name, wanted), now_s) for one in self._buckets), default=0.0)
         if held >= self._cap or paced_s > 0:
-            self._grow(now_s)
+            self._grow(now_s, held)
         if held >= self._cap:
             return None
         wait_s = max(self._rest_until_s - now_s, paced_s, 0.0)
@@ -94,17 +116,19 @@ class LocalPool:
         if wait_s > 0:
             return wait_s
         for bucket in self._buckets:
-            bucket.level -= _cost(bucket.name, wanted)
+            bucket.spend(_cost(bucket.name, wanted))
         return 0.0
 
-    def _grow(self, now_s: float) -> None:
-        """Somebody is held back by what was a mere start: let twice as much through, if it is time."""
+    def _grow(self, now_s: float, held: int) -> None:
+        """Somebody is held back by what was a mere start: let twice as much of it through, if it is time."""
         if not self._most or now_s < self._grows_at_s:
             return
         self._grows_at_s = now_s + _RAMP_S
-        self._cap = max(self._cap, min(2 * self._cap, self._most))
+        if held >= self._cap:
+            self._cap = max(self._cap, min(2 * self._cap, self._most))
+            return
         for bucket in self._buckets:
-            bucket.rate, bucket.depth = 2 * bucket.rate, 2 * bucket.depth
+            bucket.grow(now_s)
 
     def learn(self, result: CallResult, probe: bool) -> None:
         """A refusal makes it rest and go slower, once for all calls that were sent before; its breaker counts all."""
@@ -123,7 +147,7 @@ class LocalPool:
         """A limit was met: this is what it let through, about."""
         self._most, self._cut_s = 0, now_s
         for bucket in self._buckets:
-            bucket.rate, bucket.level = bucket.rate * factor, min(bucket.level, 0.0)
+            bucket.slow_down(factor, self._rest_until_s)
 
 
 def _guess(pool: Pool) -> Mapping[str, Any]:

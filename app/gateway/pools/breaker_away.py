@@ -13,11 +13,19 @@ _WINDOW_S, _LEAST, _IN_A_ROW = 30.0, 20, 10
 _SHORTEST_S, _LONGEST_S = 1.0, 15.0
 
 
-class LocalBreaker:
-    """Counts outcomes of this process. `opened`: whether it was open when Redis was last heard. Times: monotonic s."""
+# No hand moves one that is forced before Redis is back; then whoever waits is woken.
+_FORCED_S = 60.0
 
-    def __init__(self, opened: bool, now_s: float) -> None:
+
+class LocalBreaker:
+    """Counts outcomes of this process. Times: monotonic s.
+
+    `opened`: whether it was open when Redis was last heard. What was `forced` by hand stays as it was.
+    """
+
+    def __init__(self, opened: bool, now_s: float, *, forced: bool = False) -> None:
         self.opened = opened
+        self._forced = forced
         self._probe_at_s = now_s
         self._interval_s = _SHORTEST_S
         self._outcomes: deque[tuple[float, bool]] = deque()
@@ -27,6 +35,8 @@ class LocalBreaker:
         """0 lets a call go, as the probe where it is open; else how long to wait."""
         if not self.opened:
             return 0.0
+        if self._forced:
+            return _FORCED_S
         if now_s < self._probe_at_s:
             return self.probe_in_s(now_s)
         self._probe_at_s = now_s + self._interval_s
@@ -35,10 +45,12 @@ class LocalBreaker:
 
     def probe_in_s(self, now_s: float) -> float:
         """Until the next probe of one that is open."""
-        return max(0.0, self._probe_at_s - now_s)
+        return _FORCED_S if self._forced else max(0.0, self._probe_at_s - now_s)
 
     def tell(self, now_s: float, probe: bool, ending: Ending) -> None:
         """A call ended; `probe`: it was let go while this was open."""
+        if self._forced:
+            return
         failed = ending in (Ending.FAILED, Ending.REFUSED)
         if self.opened:
             self.opened = failed or not probe

@@ -26,6 +26,7 @@ function absence.beat(s, now, workers)
   s.beat_at = now
   local snapshot = share_of(s, math.max(1, workers))
   snapshot.breaker = breaker.state(s.breaker, now)
+  snapshot.forced = s.breaker.force ~= nil or nil
   snapshot.stopped = s.stopped
   snapshot.refused = shut.refused(s)
   -- No limit was met yet: where nothing refuses, a worker goes on to look for it, up to its part of the hard bound.
