@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from app.domain.job import Status
+from app.domain.lane import LANES
 from app.domain.park import ParkedLine, Room
 from app.store.database import Database
 
+_PAUSED = "array(select name from pauses where kind = 'workflow')"
 _PARKED = f"status in ('{Status.SCHEDULED}', '{Status.WAITING}')"
 # From name to name: one step in the index jobs_parked for each.
 _POOLS = f"""
@@ -18,73 +20,76 @@ with recursive known as (
 )
 select pool from known
 """
-# The projects that wait, lane by lane: one step in the index for each. $1 the pool, $2 lines at most.
+# What waits of each project's workflows, by one step in the index each, and of each lane so much that none is hidden by
+# another. What is paused can't be claimed: it stands in nobody's way. $1 the pool, $2 lanes in the order in which they
+# are served, $3 lines of each at most.
 _LINES = f"""
-with recursive onward as (
-    (select lane, project_id from jobs where pool = $1 and {_PARKED} order by lane, project_id limit 1)
+with recursive served as (
+    select * from unnest($2::text[]) with ordinality as one (lane, rank)
+    where lane <> all(array(select name from pauses where kind = 'lane'))
+), onward as (
+    select served.lane, served.rank, 1 as nth, first.* from served cross join lateral (
+        select project_id, workflow from jobs where pool = $1 and {_PARKED} and lane = served.lane
+        order by project_id, workflow limit 1
+    ) first
     union all
-    select next.lane, next.project_id from onward cross join lateral (
-        select lane, project_id from jobs
-        where pool = $1 and {_PARKED} and (lane, project_id) > (onward.lane, onward.project_id)
-        order by lane, project_id limit 1
-    ) next
+    select onward.lane, onward.rank, onward.nth + 1, next.* from onward cross join lateral (
+        select project_id, workflow from jobs where pool = $1 and {_PARKED} and lane = onward.lane
+            and (project_id, workflow) > (onward.project_id, onward.workflow)
+        order by project_id, workflow limit 1
+    ) next where onward.nth < $3
 ), line as (
-    select * from onward limit $2
+    select * from onward where workflow <> all({_PAUSED})
 )
 """
-# $3: counted up to so many.
+_SAME_LINE = f"""pool = $1 and {_PARKED} and lane = line.lane and project_id = line.project_id
+    and workflow = line.workflow"""
+# $4: counted up to so many.
 _COUNT = f"""
 {_LINES}
-select line.lane, line.project_id, few.asleep, few.woken
+select line.lane, line.project_id, sum(few.asleep)::int as asleep, sum(few.woken)::int as woken
 from line cross join lateral (
     select count(*) filter (where due_at > now()) as asleep, count(*) filter (where due_at <= now()) as woken
-    from (
-        select due_at from jobs
-        where pool = $1 and {_PARKED} and lane = line.lane and project_id = line.project_id limit $3
-    ) one
-) few
+    from (select due_at from jobs where {_SAME_LINE} limit $4) one
+) few group by line.rank, line.lane, line.project_id order by line.rank, line.project_id
 """
 # One at a time for each pool: what another woke just now counts, also since this transaction began.
 _ALONE = "select pg_try_advisory_xact_lock(hashtextextended('laneway pool ' || $1, 0))"
-# $3 lanes in the order in which they are served, $4 the room of each: how many may come with those of the lanes
-# before it. $5 to $8: lanes and projects of which calls stand in the pool's line, how many, and what each has had.
+# $4 the room of each lane: how many may come with those of the lanes before it. $5 to $8: lanes and projects of which
+# calls stand in the pool's line, how many, and what each has had. `left_over` is room that those leave who were woken
+# and are not claimed yet.
 # Each project's next job comes after as many as it has in line already; of equal ones, whose project had least.
 _WAKE = f"""
-{_LINES}, place as (
-    select * from unnest($3::text[], $4::int[]) with ordinality as p (lane, room, rank)
-), woken as (
-    select place.lane, place.rank, (
-        select count(*) from place before join line on line.lane = before.lane
-        cross join lateral (
-            select from jobs where pool = $1 and {_PARKED} and lane = line.lane and project_id = line.project_id
-                and due_at <= statement_timestamp() limit greatest(place.room, 0)
-        ) one where before.rank <= place.rank
-    ) as already from place
+{_LINES}, place as materialized (
+    select lane, rank, room - sum(woken.count) over (order by rank) as left_over
+    from served join unnest($2::text[], $4::int[]) as given (lane, room) using (lane)
+    cross join lateral (
+        select count(*) from jobs where pool = $1 and {_PARKED} and lane = served.lane
+            and due_at <= statement_timestamp() and workflow <> all({_PAUSED})
+    ) woken
 ), head as (
-    select job.id, place.rank, place.room - woken.already as room, coalesce(own.had, 0) as had,
+    select job.id, place.rank, place.left_over, coalesce(own.had, 0) as had,
         coalesce(own.standing, 0) + row_number() over (
             partition by line.lane, line.project_id order by job.priority desc, job.id
         ) as turn
-    from line join place using (lane) join woken using (lane)
+    from line join place using (lane)
     left join unnest($5::text[], $6::uuid[], $7::int[], $8::float8[]) as own (lane, project_id, standing, had)
         on own.lane = line.lane and own.project_id = line.project_id
     cross join lateral (
-        select id, priority from jobs
-        where pool = $1 and {_PARKED} and lane = line.lane and project_id = line.project_id
-            and due_at > statement_timestamp()
-        order by priority desc, id limit greatest(place.room, 0)
+        select id, priority from jobs where {_SAME_LINE} and due_at > statement_timestamp()
+        order by priority desc, id limit greatest(place.left_over, 0)
     ) job
 ), best as (
-    select id, room, row_number() over (order by rank, turn, had, id) as nth from head
+    select id, left_over, row_number() over (order by rank, turn, had, id) as nth from head
 ), due as (
     select j.id from best join jobs j on j.id = best.id
-    where best.nth <= best.room and j.pool = $1 and j.{_PARKED} and j.due_at > statement_timestamp()
+    where best.nth <= best.left_over and j.pool = $1 and j.{_PARKED} and j.due_at > statement_timestamp()
     order by j.id for update of j skip locked
 )
 update jobs j set due_at = clock_timestamp() from due where j.id = due.id
 returning j.lane
 """
-# With more projects than this in the line of one pool, some wait until others are done.
+# With more lines than this in one lane of a pool, some wait until others are done.
 _MOST_LINES = 500
 _COUNTED = 5000
 
@@ -101,9 +106,9 @@ class Parks:
             return [row["pool"] for row in await connection.fetch(_POOLS)]
 
     async def lines(self, pool: str) -> list[ParkedLine]:
-        """Who is parked for it; each line counted up to some thousands."""
+        """Who is parked for it and not paused; each line counted up to some thousands."""
         async with self._database.connection() as connection:
-            return [ParkedLine(**row) for row in await connection.fetch(_COUNT, pool, _MOST_LINES, _COUNTED)]
+            return [ParkedLine(**row) for row in await connection.fetch(_COUNT, pool, LANES, _MOST_LINES, _COUNTED)]
 
     async def wake(self, pool: str, room: Room) -> list[str]:
         """Make jobs due as far as there is room, and name the lane of each; nothing while another process does so."""
@@ -112,5 +117,5 @@ class Parks:
         async with self._database.transaction() as connection:
             if not await connection.fetchval(_ALONE, pool):
                 return []
-            given = (pool, _MOST_LINES, list(room.free), list(room.free.values()), *columns)
+            given = (pool, list(room.free), _MOST_LINES, list(room.free.values()), *columns)
             return [row["lane"] for row in await connection.fetch(_WAKE, *given)]

@@ -9,51 +9,29 @@ from uuid import UUID
 
 import pytest
 
-from app.domain.job import Claimed, Reason, Status
-from app.domain.park import Room, Standing
-from app.store.leaves import Leave
-from app.store.parks import Parks
+from app.domain.lane import LANES
+from app.domain.park import Standing
+from app.store.pauses import PauseKind, Pauses
+from tests.store.parked import FLOOD, POOL, Parked
 from tests.store.parts import Store
 
-FLOOD, SMALL = UUID(int=21), UUID(int=22)
-POOL = "main/mini"
-LANES = ("interactive", "standard", "bulk")
-
-
-class Parked:
-    """A lane's jobs, parked for a pool by one worker."""
-
-    def __init__(self, store: Store) -> None:
-        self.store, self.worker = store, store.worker()
-        self.parks = Parks(store.database)
-
-    async def park(self, lane: str, count: int, project: UUID = FLOOD, pool: str = POOL, priority: int = 5) -> None:
-        """So many more of them."""
-        for _ in range(count):
-            await self.store.submit(lane, project_id=project, priority=priority)
-        for _ in range(count):
-            job = await self.worker.claims.claim(lane)
-            assert job is not None
-            until = datetime.now(UTC) + timedelta(hours=1)
-            leave = Leave(job, Status.WAITING, reason=Reason.RATE_LIMIT, due_at=until, pool=pool)
-            assert await self.worker.leaves.leave(leave) is not None
-
-    async def wake(self, *free: int, standing: tuple[Standing, ...] = ()) -> Counter[str]:
-        """How many of each lane were woken by so much room."""
-        return Counter(await self.parks.wake(POOL, Room(dict(zip(LANES, free, strict=True)), standing)))
-
-    async def woken(self, lane: str) -> list[Claimed]:
-        """Those of the lane that may be claimed now, claimed."""
-        found = []
-        while (job := await self.worker.claims.claim(lane)) is not None:
-            found.append(job)
-        return found
+SMALL = UUID(int=22)
+# Of a hundred projects; $1 the pool, $2 how many.
+_CROWD = """
+insert into jobs (
+    id, project_id, workflow, version, lane, priority, status, reason, pool, due_at, created_at, expires_at, retain_s,
+    input_id, trace_id, span_id, tags, metadata
+)
+select gen_random_uuid(), lpad((n % 100)::text, 32, '0')::uuid, 'noop', '1', 'bulk', 5, 'waiting', 'rate_limit', $1,
+    now() + interval '1 hour', now(), now() + interval '1 day', 86400, gen_random_uuid(), 't', 's', '[]', '{}'
+from generate_series(1, $2) n
+"""
 
 
 @pytest.fixture
 async def parked(store: Store) -> Parked:
     async with store.database.connection() as connection:
-        await connection.execute("truncate jobs, payloads, attempts, events, tenants")
+        await connection.execute("truncate jobs, payloads, attempts, events, tenants, pauses")
     return Parked(store)
 
 
@@ -125,3 +103,57 @@ async def test_who_was_woken_is_claimed_before_those_that_come_for_the_first_tim
     await parked.wake(0, 0, 2)
     claimed = await parked.woken("bulk")
     assert [job.resumed for job in claimed] == [True] * 2 + [False] * 5
+
+
+@pytest.mark.parametrize(("kind", "name"), [(PauseKind.WORKFLOW, "broken"), (PauseKind.LANE, "standard")])
+async def test_what_is_paused_takes_no_room_of_others_and_comes_when_it_goes_on(
+    parked: Parked, kind: PauseKind, name: str
+) -> None:
+    pauses = Pauses(parked.store.database)
+    await parked.park("standard", 9, workflow="broken", priority=9)
+    assert await parked.wake(0, 4, 4) == {"standard": 4}
+    await parked.park("bulk", 9)
+    await pauses.pause(kind, name)
+    (line,) = await parked.parks.lines(POOL)
+    assert (line.lane, line.asleep, line.woken) == ("bulk", 9, 0)
+    assert await parked.wake(0, 4, 4) == {"bulk": 4}
+    assert len(await parked.woken("bulk")) == 4
+    await pauses.resume(kind, name)
+    assert [(line.lane, line.asleep, line.woken) for line in await parked.parks.lines(POOL)] == [
+        ("standard", 5, 4), ("bulk", 5, 0),
+    ]  # fmt: skip
+    assert await parked.wake(0, 6, 6) == {"standard": 2}
+
+
+async def test_a_project_has_one_line_of_all_its_workflows(parked: Parked) -> None:
+    await parked.park("bulk", 3, workflow="first")
+    await parked.park("bulk", 2, workflow="second", priority=9)
+    (line,) = await parked.parks.lines(POOL)
+    assert (line.project_id, line.asleep) == (FLOOD, 5)
+    await parked.park("bulk", 3, SMALL)
+    await parked.wake(0, 0, 4)
+    woken = Counter((job.project_id, job.workflow) for job in await parked.woken("bulk"))
+    assert woken == {(FLOOD, "second"): 2, (SMALL, "noop"): 2}
+
+
+async def test_a_crowd_of_bulk_lines_hides_nobody_of_the_lanes_before_it(
+    parked: Parked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.store.parks._MOST_LINES", 3)
+    for number in range(5):
+        await parked.park("bulk", 1, UUID(int=30 + number))
+    await parked.park("interactive", 1)
+    await parked.park("standard", 1)
+    assert [line.lane for line in await parked.parks.lines(POOL)] == ["interactive", "standard", *["bulk"] * 3]
+    assert await parked.wake(1, 2, 2) == {"interactive": 1, "standard": 1}
+
+
+async def test_a_look_costs_little_however_many_wait(parked: Parked) -> None:
+    async with parked.store.database.connection() as connection:
+        await connection.execute(_CROWD, POOL, 20_000)
+        await connection.execute("analyze jobs")
+    assert await parked.wake(0, 0, 60) == {"bulk": 60}
+    # Those who are on their way are counted once, not for each who sleeps: that took seconds.
+    async with asyncio.timeout(1):
+        assert await parked.wake(0, 0, 90) == {"bulk": 30}
+        assert sum(line.woken for line in await parked.parks.lines(POOL)) == 90
