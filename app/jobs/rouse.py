@@ -14,6 +14,8 @@ from app.store.database import StoreAway
 from app.store.parks import Parks
 from app.telemetry.logs import log
 
+_log = log("jobs")
+
 
 class Doorkeeper(Protocol):
     """Who knows of the lines of all pools, and of breakers that are closing."""
@@ -41,16 +43,22 @@ class Rouse:
         while True:
             try:
                 await self.once()
-            except (StoreAway, SystemFault) as error:
-                log("jobs").warning("parked jobs wait on", error=str(error))
+            except StoreAway as error:
+                _log.warning("parked jobs wait on", error=str(error))
             await self._clock.sleep(self._every_s)
 
     async def once(self) -> None:
-        """Wake whose turn it is. Raises StoreAway, SystemFault."""
+        """Wake whose turn it is; a pool that can't be asked holds up no other. Raises StoreAway."""
         for pool in await self._parks.pools():
-            parked = await self._parks.lines(pool)
-            room = await self._pools.room(pool, parked, self._within_s)
-            if not any(one.asleep for one in parked) or not any(room.free.values()):
-                continue
-            for lane, count in Counter(await self._parks.wake(pool, room)).items():
-                self._ring.ring(lane, count)
+            try:
+                await self._wake(pool)
+            except SystemFault as fault:
+                _log.warning("parked jobs wait on", what=pool, error=fault.detail)
+
+    async def _wake(self, pool: str) -> None:
+        parked = await self._parks.lines(pool)
+        room = await self._pools.room(pool, parked, self._within_s)
+        if not any(one.asleep for one in parked) or not any(room.free.values()):
+            return
+        for lane, count in Counter(await self._parks.wake(pool, room)).items():
+            self._ring.ring(lane, count)
