@@ -62,12 +62,33 @@ async def test_one_of_all_processes_gets_the_probe_and_others_go_on_when_it_succ
     assert not later.probe
 
 
-async def test_a_crowd_does_not_come_back_at_once(new_limiter: NewLimiter) -> None:
-    limiter, pool = new_limiter(), wide(200)
+async def turned_away(limiter: Limiter, pool: Pool, count: int) -> list[float]:
+    """So many callers ask; in how many seconds they would come by themselves, should nobody wake them."""
+    waits = await asyncio.gather(*(admit(limiter, pool) for _ in range(count)), return_exceptions=True)
+    now = datetime.now(UTC)
+    return sorted((wait.until - now).total_seconds() for wait in waits if isinstance(wait, MustWait))
+
+
+async def test_a_crowd_is_left_to_the_pool_to_wake(new_limiter: NewLimiter) -> None:
+    limiter, pool = new_limiter(), wide(50)
     await down(limiter, pool)
-    waits = await asyncio.gather(*(admit(limiter, pool) for _ in range(150)), return_exceptions=True)
-    untils = sorted((wait.until - datetime.now(UTC)).total_seconds() for wait in waits if isinstance(wait, MustWait))
-    assert untils[-1] - untils[0] > 4
+    backs = await turned_away(limiter, pool, 600)
+    assert len(backs) >= 599
+    assert backs[0] > 60
+    # Five of them a second, no sooner for a probe that fails.
+    assert backs[-1] - backs[0] > 110
+    limiter.settle(await the_probe(limiter, pool), REFUSED)
+    assert (await turned_away(limiter, pool, 2))[0] > 170
+
+
+async def test_after_an_outage_the_next_one_is_as_if_there_had_been_none(new_limiter: NewLimiter) -> None:
+    limiter, pool = new_limiter(), wide(50)
+    await down(limiter, pool)
+    await turned_away(limiter, pool, 600)
+    limiter.settle(await the_probe(limiter, pool), GOOD)
+    limiter.settle(await the_probe(limiter, pool), GOOD)
+    await down(limiter, pool)
+    assert (await turned_away(limiter, pool, 10))[0] < 75
 
 
 async def test_a_call_that_was_the_probe_uses_no_try_of_its_caller(new_gateway: NewGateway) -> None:

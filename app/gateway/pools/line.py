@@ -41,15 +41,15 @@ _AWAY_S = 0.050
 _SPREAD = 0.05
 # A parked job is woken when its turn comes. Should nobody do so, it comes after so long and so many times its wait.
 _RECHECK_S, _RECHECK_TIMES = 60.0, 2.0
+# Whoever comes so goes before all others, and for nothing while no ordinary call goes: then they come so many a second
+# of each process, none later for it than so long.
+_BACK_PER_S, _LONGEST_BACK_S = 5.0, 1800.0
 _BREAKER = "breaker"
 _PACED = "paced"
 _AUTH = "auth"
+_REASONS = {_BREAKER: Reason.PROVIDER_DOWN, _AUTH: Reason.PROVIDER_AUTH}
 # `probe = true` and `trial = true` in a mark, as cmsgpack writes it: what of a mark concerns its holder.
 _PROBE, _TRIAL = b"\xa5probe\xc3", b"\xa5trial\xc3"
-# Who is turned away by a breaker comes back so many a second after the next probe, so that a crowd does not come to it.
-_BACK_PER_S, _LONGEST_BACK_S = 20.0, 60.0
-# The next probe stands where it stood, as far as two turns can tell.
-_SAME_S = 0.5
 
 
 class Line:
@@ -67,6 +67,7 @@ class Line:
         self._snapshot = b""
         # Why nothing more was granted by the last turn, and until when that holds (monotonic seconds).
         self._reason, self._until_s = "", 0.0
+        # Since an ordinary call went.
         self._turned_away = 0
         self._asked_s = -math.inf
         self._beat_s = -math.inf
@@ -125,6 +126,8 @@ class Line:
         if waiter is None:
             return False
         waiter.probe, waiter.trial = probe or _PROBE in mark, trial or _TRIAL in mark
+        if not waiter.probe and not waiter.trial:
+            self._turned_away = 0
         self._holding.take(waiter.lease, mark, self._clock.monotonic())
         if waiter.future.done():
             self._end(lease_id, None)
@@ -141,7 +144,7 @@ class Line:
 
     def crowded(self) -> MustWait:
         """What is said to a job that gets no slot for this pool here."""
-        return MustWait(Reason.RATE_LIMIT, self._in(_RECHECK_S), self.pool.name)
+        return self._turn_back(Reason.RATE_LIMIT, 0.0)
 
     def room_away(self, within_s: float) -> Room:
         """Without Redis: a few, less those who wait; none where nobody goes for longer than that."""
@@ -271,8 +274,6 @@ class Line:
         """When to come again, and who is not to wait for it."""
         now_s = self._clock.monotonic()
         wait_s = verdict.wait_s
-        if verdict.reason != _BREAKER or abs(now_s + (wait_s or 0.0) - self._until_s) > _SAME_S:
-            self._turned_away = 0
         self._asked_s, self._reason, self._until_s = now_s, verdict.reason, now_s + (wait_s or 0.0)
         self._snapshot = verdict.snapshot or self._snapshot
         self._waiters.start_patience(told, self._give_up)
@@ -292,7 +293,6 @@ class Line:
     def _turn_away(self) -> None:
         """Without Redis: keep to our part of what was known."""
         if self._local is None:
-            self._turned_away = 0
             self._local = LocalPool(self.pool, self._snapshot, self._clock, self._unnamed_wait_s)
         wait_s: float | None = None
         waiting = self._waiters.in_order()
@@ -319,12 +319,12 @@ class Line:
         return 0.0 if self._reason in (_BREAKER, _AUTH) else wanted.max_wait_s
 
     def _must_wait(self, wait_s: float) -> MustWait:
-        if self._reason != _BREAKER:
-            reason = Reason.PROVIDER_AUTH if self._reason == _AUTH else Reason.RATE_LIMIT
-            return MustWait(reason, self._in(_RECHECK_S + _RECHECK_TIMES * max(0.0, wait_s)), self.pool.name)
+        return self._turn_back(_REASONS.get(self._reason, Reason.RATE_LIMIT), wait_s)
+
+    def _turn_back(self, reason: Reason, wait_s: float) -> MustWait:
         self._turned_away += 1
-        back_s = max(0.0, wait_s) + min(_LONGEST_BACK_S, self._turned_away / _BACK_PER_S)
-        return MustWait(Reason.PROVIDER_DOWN, self._in(back_s), self.pool.name)
+        spread_s = min(_LONGEST_BACK_S, self._turned_away / _BACK_PER_S)
+        return MustWait(reason, self._in(_RECHECK_S + _RECHECK_TIMES * max(0.0, wait_s) + spread_s), self.pool.name)
 
     def _in(self, seconds: float) -> datetime:
         return self._clock.now() + timedelta(seconds=seconds * (1 + ids.jitter(0, _SPREAD)))
