@@ -74,6 +74,11 @@ function desk.beat(now, workers)
   return adaptive.beat(state, now, workers)
 end
 
+-- Jobs of the bulk lane are parked for the pool.
+function desk.parked(now)
+  adaptive.parked(state, now)
+end
+
 function desk.state()
   return state
 end

@@ -25,6 +25,7 @@ async def admit(
     project: str = "p1",
     tokens: int = 10,
     rest_s: float = 0.0,
+    again: bool = False,
     job: str = "",
 ) -> Permit:
     """A permit for a small call."""
@@ -37,6 +38,7 @@ async def admit(
         input_tokens=tokens,
         output_tokens=tokens,
         rest_s=rest_s,
+        again=again,
         job=job,
     )
 

@@ -19,6 +19,7 @@ from app.clients.http import open_http
 from app.domain.clock import SYSTEM_CLOCK
 from app.gateway.budgets.prices import Prices
 from app.gateway.gateway import Gateway
+from app.gateway.pools.desk import Standing
 from app.gateway.pools.limiter import Limiter
 from app.settings import Settings
 from app.telemetry.traces import Tracing
@@ -68,10 +69,10 @@ async def new_limiter(shared_valkey: RunningServer, prefix: str) -> AsyncIterato
     """Makes limiters as separate processes have them: each with its own connections, all on the same keys."""
     async with AsyncExitStack() as stack:
 
-        def new(server: RunningServer = shared_valkey) -> Limiter:
+        def new(server: RunningServer = shared_valkey, standing: Standing | None = None) -> Limiter:
             client = open_redis(server.url)
             stack.push_async_callback(client.aclose)
-            limiter = Limiter(client, prefix=prefix)
+            limiter = Limiter(client, prefix=prefix, standing=standing)
             stack.push_async_callback(limiter.close)
             return limiter
 

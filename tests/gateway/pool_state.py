@@ -22,6 +22,11 @@ local pool = cmsgpack.unpack(redis.call('GET', KEYS[1]))
 pool.core.shut.next = 0
 redis.call('SET', KEYS[1], cmsgpack.pack(pool))
 """
+_STARVE = """
+local pool = cmsgpack.unpack(redis.call('GET', KEYS[1]))
+pool.core.bulk_waits.since = pool.core.bulk_waits.since - tonumber(ARGV[1])
+redis.call('SET', KEYS[1], cmsgpack.pack(pool))
+"""
 
 
 async def waiting(redis: Redis, prefix: str, name: str = _NAME) -> int:
@@ -33,6 +38,11 @@ async def waiting(redis: Redis, prefix: str, name: str = _NAME) -> int:
 async def age_processes(redis: Redis, prefix: str, seconds: float, name: str = _NAME) -> None:
     """As if no process had been heard of for so much longer."""
     await redis.eval(_AGE, 1, f"{prefix}{{{name}}}:state", str(seconds))  # type: ignore[misc]
+
+
+async def starve(redis: Redis, prefix: str, seconds: float, name: str = _NAME) -> None:
+    """As if the lanes behind the first had waited for so much longer."""
+    await redis.eval(_STARVE, 1, f"{prefix}{{{name}}}:state", str(seconds))  # type: ignore[misc]
 
 
 async def move_clock(redis: Redis, prefix: str, seconds: float, name: str = _NAME) -> None:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
+from uuid import UUID
 
 import pytest
 from redis.asyncio import Redis
 
 from app.domain.errors import MustWait, SystemFault
+from app.domain.park import ParkedLine
 from app.gateway.pools import line
 from app.gateway.pools.limiter import Limiter
 from app.gateway.pools.pool import Permit, Pool
 from tests.gateway.admitting import GOOD, admit, leases, wide
 from tests.gateway.conftest import NewLimiter, open_redis
+from tests.gateway.pool_state import starve, waiting
 from tests.supervise.embedded import RunningServer
 
 
@@ -196,6 +200,49 @@ async def test_a_wait_that_is_known_to_be_long_parks_at_once(new_limiter: NewLim
         assert isinstance(result, MustWait)
         assert result.pool == pool.name
         assert 100 < (result.until - datetime.now(UTC)).total_seconds() < 200
+
+
+async def test_who_stands_in_line_keeps_his_place_when_all_is_told_again(
+    new_limiter: NewLimiter, redis: Redis, prefix: str
+) -> None:
+    limiter, pool, project = new_limiter(), Pool("main/mini", 100, requests_per_minute=1200, at_once=100), UUID(int=1)
+    callers = [asyncio.create_task(admit(limiter, pool, project=project.hex)) for _ in range(50)]
+    await asyncio.sleep(0.2)
+    await limiter.room(pool.name, [ParkedLine("standard", project, 1000, 0)], 5.0)
+    # Other limits: the line is told anew, as it is when Redis was away. Who comes now stands behind those parked.
+    with pytest.raises(MustWait):
+        await admit(limiter, replace(pool, max_in_flight=99), project=project.hex)
+    for permit in await asyncio.gather(*callers):
+        limiter.settle(permit, GOOD)
+    assert await waiting(redis, prefix) == 0
+
+
+async def test_every_tenth_permit_is_for_the_lanes_that_waited_long(
+    new_limiter: NewLimiter, redis: Redis, prefix: str
+) -> None:
+    """No call waits for long: it is sent away, and its job parks. The lanes do."""
+    limiter, pool, project = new_limiter(), Pool("main/mini", 200, requests_per_minute=600, at_once=200), UUID(int=2)
+    parked = [ParkedLine("bulk", project, 100, 0)]
+    urgent = [asyncio.create_task(admit(limiter, pool, "interactive", 20.0, project=project.hex)) for _ in range(60)]
+    await asyncio.sleep(0.2)
+
+    async def a_bulk_call() -> bool:
+        try:
+            limiter.settle(await admit(limiter, pool, "bulk", max_wait_s=3.0, project=project.hex, again=True), GOOD)
+        except MustWait:
+            return False
+        return True
+
+    assert (await limiter.room(pool.name, parked, 3.0)).free == {"interactive": 0, "standard": 0, "bulk": 0}
+    assert not await a_bulk_call()
+    await starve(redis, prefix, 31.0)
+    room = await limiter.room(pool.name, parked, 3.0)
+    assert room.free["interactive"] == 0 and room.free["standard"] == room.free["bulk"] >= 2
+    assert await asyncio.gather(a_bulk_call(), a_bulk_call()) == [True, True]
+    assert 12 < sum(call.done() for call in urgent) < 60
+    for call in urgent:
+        call.cancel()
+    await asyncio.wait(urgent)
 
 
 async def test_a_busy_pool_needs_no_polling(new_limiter: NewLimiter, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,9 +16,11 @@ from structlog.testing import capture_logs
 from app.clients.base import LimitHints
 from app.domain.clock import SystemClock
 from app.domain.errors import MustWait
+from app.gateway.pools.desk import Standing
 from app.gateway.pools.limiter import Limiter
 from app.gateway.pools.pool import CallResult, Permit, Pool
 from app.gateway.pools.scripts import LOOK, pool_keys
+from app.store.levers import Lever
 from tests.conformance.client_suite import until
 from tests.gateway.admitting import GOOD, leases, wide
 from tests.gateway.admitting import admit as asking
@@ -187,8 +189,16 @@ async def test_results_told_late_are_learned(new_limiter: NewLimiter, own_valkey
     assert limit["per_minute"] < 60_000_000
 
 
-async def test_a_redis_that_is_emptied_in_mid_run(new_limiter: NewLimiter, redis: Redis, prefix: str) -> None:
-    limiters = [new_limiter(), new_limiter()]
+async def announced(name: str) -> list[Lever]:
+    """What an operator said of every pool."""
+    return [Lever("announce", {"max_in_flight": 8})]
+
+
+@pytest.mark.parametrize("standing", [None, announced])
+async def test_a_redis_that_is_emptied_in_mid_run(
+    new_limiter: NewLimiter, redis: Redis, prefix: str, standing: Standing | None
+) -> None:
+    limiters = [new_limiter(standing=standing), new_limiter(standing=standing)]
     held = [await admit(limiters[n % 2]) for n in range(8)]
     waiting = [asyncio.create_task(admit(limiters[n % 2], 30.0)) for n in range(10)]
     await asyncio.sleep(0.2)

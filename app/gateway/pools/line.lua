@@ -49,6 +49,11 @@ function line.join(lane, tenant, member, rank, since)
   heads[key], listed[lane] = nil, nil
 end
 
+-- Whether it was told of before.
+function line.holds(lane, tenant, member)
+  return redis.call('ZSCORE', queue(lane, tenant), member)
+end
+
 function line.tenants(lane)
   local list = listed[lane]
   if list then return list end
@@ -119,11 +124,12 @@ local function own_before(counts, lane, tenant, rank, again)
 end
 
 -- How many calls go before the next one of this tenant, about: of each other tenant as many as this one has itself, and
--- every real-time call before any other. Who comes anew (not `again`) stands behind the jobs that are parked.
+-- real-time calls before any other, as the rate controller has it. Who comes anew (not `again`) stands behind the jobs that are parked.
 function line.ahead(lane, tenant, rank, again)
   local counts, ahead = standing(lane, not again), 0
-  if lane == 1 then ahead = select(2, standing(0, false)) end
   local own = own_before(counts, lane, tenant, rank, again)
   for name, count in pairs(counts) do ahead = ahead + (name == tenant and own or math.min(count, own + 1)) end
-  return ahead
+  if lane == 0 then return ahead end
+  local _, real_time = standing(0, false)
+  return ahead + adaptive.before(line_pool.core, line_now, real_time, ahead)
 end

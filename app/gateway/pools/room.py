@@ -31,12 +31,17 @@ def as_arguments(parked: Sequence[ParkedLine]) -> list[str | int]:
 
 
 def told_room(answer: Sequence[Any]) -> Room:
-    """What the script says: all that goes, who waits in each lane, and each tenant's part."""
+    """What the script says: all that goes, what of it is owed to the lanes behind the first, who waits in each lane,
+    and each tenant's part.
+    """
     if not answer:
         return room_for(A_FEW)
-    goes, *rest = answer
+    goes, owed, *rest = answer
     waiting, tenants = rest[: len(LANES)], rest[len(LANES) :]
     free = {lane: max(0, goes - before) for lane, before in zip(LANES, accumulate(waiting), strict=True)}
+    first = free[LANES[0]]
+    for lane, own in zip(LANES[1:], accumulate(waiting[1:]), strict=True):
+        free[lane] = max(free[lane], first + owed - own)
     rows = zip(*(tenants[n::_COLUMNS] for n in range(_COLUMNS)), strict=True)
     return Room(free, [one for row in rows for one in _standing(*row)])
 

@@ -4,6 +4,8 @@
 local rings, again = ARGV[1], ARGV[2] == '1'
 if again and open(false) then return 'KNOWN' end
 local pool, now = open(true)
+-- Made here, not by a turn: nobody has told what is in flight.
+if pool.born == now then pool.untold = true end
 
 local function move(act, value)
   if act == 'announce' then

@@ -22,7 +22,8 @@ end
 local pool, now = open(whole)
 if not pool or (not whole and (pool.processes[me] or -1) < 0) then return { 1, 0, '', 0, '', {} } end
 pool.processes[me] = now
-if pool.born == now and ARGV[2] == '2' then pool.hear_until = now + HEAR_S end
+if ARGV[2] == '2' and (pool.born == now or pool.untold) then pool.hear_until = now + HEAR_S end
+pool.untold = nil
 open_line(pool, now)
 local core, sent_away = pool.core, {}
 local answer = { 0, 0, '', 0, '', sent_away }
@@ -104,12 +105,13 @@ local function leave()
   end
 end
 
--- Whoever comes too late for his patience parks at once, and gives up no slot for a wait that is in vain.
-local function in_vain(id, lane, tenant, rank, patience_s, again)
+-- Whoever comes too late for his patience parks at once, and gives up no slot for a wait that is in vain. Who stands in
+-- line keeps his place, as often as he is told of.
+local function in_vain(id, lane, tenant, member, rank, patience_s, again)
   local ahead = line.ahead(lane, tenant, rank, again)
   if ahead == 0 then return false end
   local wait_s = ahead / adaptive.per_s(core, now)
-  if wait_s <= patience_s then return false end
+  if wait_s <= patience_s or line.holds(lane, tenant, member) then return false end
   sent_away[#sent_away + 1], sent_away[#sent_away + 2] = id, math.ceil(wait_s * 1000)
   return true
 end
@@ -122,7 +124,7 @@ local function join()
     local patience_s, again = tonumber(next_argument()) / 1000, next_argument() == '1'
     if whole and redis.call('ZSCORE', LEASES, id) then
       give(id, '')
-    elseif not in_vain(id, lane, tenant, rank, patience_s, again) then
+    elseif not in_vain(id, lane, tenant, member, rank, patience_s, again) then
       line.join(lane, tenant, member, rank, now - waited_s + index * 1e-5)
     end
   end

@@ -39,6 +39,10 @@ class Line:
         answer = self._desk.grant(self.now, 0, most)
         return [self._waiters[number] for number in (answer[1:] if isinstance(answer, tuple) else ())]
 
+    def parked(self) -> None:
+        """Jobs of the bulk lane are parked for the pool."""
+        self._desk.parked(self.now)
+
 
 _SIZES = st.lists(st.integers(2, 9_000), min_size=30, max_size=30)
 
@@ -60,21 +64,50 @@ def test_tenants_share_by_tokens(sizes: list[list[int]]) -> None:
         assert max(served.values()) - min(served.values()) <= 2 * 9_000
 
 
-def test_real_time_goes_first_but_for_bulk_that_waited_long() -> None:
+def _lanes(line: Line, most: int) -> list[int]:
+    return [lane for lane, _, _ in line.grant(most)]
+
+
+def _crowded(line: Line) -> None:
+    for _ in range(100):
+        line.register(0, "a", 100, 99.0)
+
+
+def test_real_time_goes_first_but_for_a_lane_that_waited_long() -> None:
     line = Line()
+    _crowded(line)
     for _ in range(30):
-        line.register(0, "a", 100, 99.0)
-        line.register(1, "a", 100, 10.0)
-    lanes = [lane for lane, _, _ in line.grant(30)]
-    assert lanes == ([0] * 9 + [1]) * 3
-
-
-def test_bulk_that_came_just_now_waits() -> None:
-    line = Line()
-    for _ in range(20):
-        line.register(0, "a", 100, 99.0)
         line.register(1, "a", 100, 99.0)
-    assert [lane for lane, _, _ in line.grant(20)] == [0] * 20
+    assert [lane for _ in range(30) for lane in _lanes(line, 1)] == [0] * 30
+    line.now += 0.5
+    lanes = _lanes(line, 31)
+    # The nine that it let pass were counted before.
+    assert lanes == [1] + ([0] * 9 + [1]) * 3
+
+
+def test_a_line_that_was_empty_meanwhile_has_kept_nobody_waiting() -> None:
+    line = Line()
+    line.register(0, "a", 100, 99.0)
+    line.register(1, "a", 100, 99.0)
+    assert _lanes(line, 2) == [0, 1]
+    line.now += 40.0
+    _crowded(line)
+    line.register(1, "a", 100, line.now)
+    assert _lanes(line, 50) == [0] * 50
+
+
+def test_the_lane_waits_while_its_jobs_are_parked_for_the_pool() -> None:
+    line = Line()
+    _crowded(line)
+    for _ in range(31):
+        line.parked()
+        assert _lanes(line, 1) == [0]
+    line.register(1, "a", 100, line.now)
+    assert _lanes(line, 2) == [1, 0]
+    line.now += 6.0
+    # Of these jobs nothing was heard for a while: they are gone.
+    line.register(1, "a", 100, line.now)
+    assert _lanes(line, 20) == [0] * 20
 
 
 def test_a_tenant_that_comes_back_has_credit_but_not_for_ever() -> None:

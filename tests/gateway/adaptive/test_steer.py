@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from tests.gateway.adaptive.core import Pool
 
 
@@ -38,6 +40,28 @@ def test_the_breaker_by_hand() -> None:
     assert pool.ask()[1] == "breaker"
     _steer(pool, "breaker", "closed")
     assert pool.ask() == (0, None)
+
+
+def test_nobody_is_woken_to_look_while_it_is_stopped() -> None:
+    pool = Pool()
+    for _ in range(10):
+        pool.ask()
+        pool.settle(0, 0)
+        pool.now += 1.0
+    assert pool.view()["breaker"] == "open"
+    assert pool.adaptive.room(pool.state, pool.now + 60.0, 0, 10.0) == 1
+    _steer(pool, "pause")
+    assert pool.adaptive.room(pool.state, pool.now + 60.0, 0, 10.0) == 0
+    _steer(pool, "pause", 65.0)
+    assert pool.adaptive.room(pool.state, pool.now + 60.0, 0, 10.0) == 0
+    assert pool.adaptive.room(pool.state, pool.now + 66.0, 0, 10.0) == 1
+
+
+@pytest.mark.parametrize(("how", "forced"), [("open", True), ("closed", True), ("auto", None)])
+def test_a_worker_alone_knows_what_was_forced(how: str, forced: bool | None) -> None:
+    pool = Pool()
+    _steer(pool, "breaker", how)
+    assert pool.adaptive.beat(pool.state, pool.now, 1).forced is forced
 
 
 def test_announced_limits_are_shown_and_kept() -> None:

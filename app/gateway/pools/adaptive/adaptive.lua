@@ -50,11 +50,17 @@ end
 adaptive.ask = admission.ask
 
 -- Learns from how a call ended; in_flight without this call. A mark is settled once.
--- result = {status, sent, used?, retry_after?, label?, and limit_X, left_X for X in requests, tokens, input, output}.
+-- result = {status, sent, took?, used?, retry_after?, label?, and limit_X, left_X for X in requests, tokens, input, output}.
 adaptive.settle = settlement.settle
 
 -- Whose turn it is, without asking whether it may go: lane, tenant, its tag, its head; nil when nobody waits.
 adaptive.next = lanes.next
+
+-- Jobs of the bulk lane are parked for the pool: told every few seconds, they count as calls that wait.
+adaptive.parked = lanes.wait
+
+-- How many of so many real-time calls go before a bulk call that has `bulk` others of its lane before it.
+adaptive.before = lanes.before
 
 -- Heads of the line, one after the other.
 local function turns(s, now, line, in_flight, most)
@@ -89,7 +95,7 @@ adaptive.room = forecast.room
 adaptive.held = forecast.held
 
 -- One worker's share of what is known, for its own pacing while Redis is away:
--- {cap, dimensions = {{name, rate, depth}...}, breaker, stopped}. Each worker calls it every few seconds.
+-- {cap, dimensions = {{name, rate, depth}...}, breaker, forced?, stopped}. Each worker calls it every few seconds.
 adaptive.beat = absence.beat
 
 -- {limits = {{dimension, per_minute | most, spread?, source, binding}...}, rate_per_s?, cap, breaker, ...}

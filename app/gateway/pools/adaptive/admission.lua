@@ -92,7 +92,8 @@ local function take(s, now, call, in_flight, probe, trial)
   return 0, nil, mark
 end
 
-local function stopped(s, now)
+-- Seconds for which an operator stopped it; nil where nobody has.
+function admission.stopped(s, now)
   if not s.stopped then return nil end
   if not s.stopped_until then return figures.stopped_s end
   if now < s.stopped_until then return s.stopped_until - now end
@@ -107,7 +108,7 @@ local function ramp_back(s, now, share)
 end
 
 function admission.ask(s, now, call, in_flight)
-  local stop_s = stopped(s, now)
+  local stop_s = admission.stopped(s, now)
   if stop_s then return stop_s, "blocked" end
   if in_flight >= s.ceiling then return -1, "full" end
   latency.pass(s, now, in_flight)

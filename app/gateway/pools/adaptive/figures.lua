@@ -27,5 +27,7 @@ local figures = {
   growing = 4, -- what still grows will be so much faster soon, as far as who waits is concerned
   known_calls = 16, -- how long calls take is known once so many have ended
   probe_near_s = 1, -- who is to look whether a provider is back is woken so long before
-  starved_s = 30, -- a bulk call that waited so long gets every tenth permit
+  starved_s = 30, -- a bulk lane that waited so long gets every tenth permit ...
+  starved_passed = 9, -- ... after so many for real-time calls
+  unseen_s = 5, -- a lane whose calls and parked jobs were not seen for so long waits no more
 }

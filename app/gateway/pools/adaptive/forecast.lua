@@ -50,15 +50,16 @@ function forecast.held(s, now, in_flight)
   return wait_s, by or reason
 end
 
--- How many calls go within `within_s` from now, as things are: it is asked again soon. None where the next one has to
--- wait for longer. The state is of no further use: it was asked for a permit.
+-- How many calls go within `within_s` from now, as things are: it is asked again soon; and how many of them are bulk calls
+-- in any case. None where the next one has to wait for longer. The state is of no further use: it was asked for a permit.
 function forecast.room(s, now, in_flight, within_s)
-  local probe_in = breaker.probe_in(s.breaker, now)
-  if probe_in then return probe_in <= figures.probe_near_s and 1 or 0 end -- somebody has to look
+  local stop_s = admission.stopped(s, now) or 0
+  local look_in = breaker.probe_in(s.breaker, now) or s.shut and s.shut.next - now
+  if look_in then return math.max(look_in, stop_s) <= figures.probe_near_s and 1 or 0 end -- somebody has to
   if breaker.state(s.breaker, now) == "open" then return 0 end
-  if s.shut then return s.shut.next - now <= figures.probe_near_s and 1 or 0 end
   local per_s = math.min(by_limits(s), by_cap(s, now, admission.cap(s)))
   local wait_s = admission.ask(s, now, mean(s), in_flight)
   if wait_s > within_s then return 0 end
-  return math.ceil(per_s * (within_s - math.max(0, wait_s)) + 1e-9)
+  local goes = math.ceil(per_s * (within_s - math.max(0, wait_s)) + 1e-9)
+  return goes, lanes.owed(s, now, goes)
 end
