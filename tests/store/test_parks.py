@@ -58,6 +58,15 @@ async def test_real_time_lanes_come_first_and_have_room_of_their_own(parked: Par
     assert await parked.wake(99, 99, 99) == {"standard": 1, "bulk": 5}
 
 
+async def test_room_that_is_owed_to_later_lanes_is_theirs_while_real_time_jobs_are_on_their_way(parked: Parked) -> None:
+    await parked.park("interactive", 9)
+    await parked.park("bulk", 9)
+    assert await parked.wake(4, 5, 5) == {"interactive": 4, "bulk": 1}
+    assert await parked.wake(4, 5, 5) == {}
+    assert len(await parked.woken("bulk")) == 1
+    assert await parked.wake(4, 5, 5) == {"bulk": 1}
+
+
 async def test_a_small_project_comes_beside_a_flood_and_who_stands_in_line_counts(parked: Parked) -> None:
     await parked.park("bulk", 40)
     await parked.park("bulk", 3, SMALL)
