@@ -7,7 +7,7 @@ from collections import deque
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bench.limits.measure import Figures, measure
@@ -42,6 +42,7 @@ def test_so_is_a_small_limit(window: str) -> None:
 
 
 @settings(max_examples=25, deadline=None)
+@example(per_minute=41, tokens=20_000, seed=332, window="minute")
 @given(
     per_minute=st.integers(2, 1200), tokens=st.sampled_from([None, 20_000, 400_000]), seed=st.integers(0, 2**16),
     window=st.sampled_from(WINDOWS),

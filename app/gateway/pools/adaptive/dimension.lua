@@ -52,11 +52,23 @@ function dimension.depth(d)
   return math.max(depth, d.want)
 end
 
+-- The deepest that the bucket was in this minute and the one before: what it held then may have gone since.
+local function deepest(d)
+  return math.max(dimension.depth(d), d.deep or 0, d.deep_before or 0)
+end
+
+local function note_depth(d, now)
+  if not d.deep or now - d.deep_at > 60 then
+    d.deep_before, d.deep, d.deep_at = d.deep and now - d.deep_at <= 120 and d.deep or nil, 0, now
+  end
+  d.deep = math.max(d.deep, dimension.depth(d))
+end
+
 -- No 60 s may then hold more than was announced, whenever they begin: the bucket holds a call and what is late, the rate
 -- fills what is left of the minute beside it, and a hundredth stays in hand. Of requests, which come whole, half of one
 -- in hand is enough, and one more fits.
 local function counted_rate(s, d, per_minute)
-  local whole, fits = 0.99 * per_minute, dimension.depth(d)
+  local whole, fits = 0.99 * per_minute, deepest(d)
   if d == s.dims[REQUESTS] then whole, fits = math.max(whole, per_minute - 0.5), fits - 1 end
   return math.max(0.5 * per_minute, whole - fits) / 60
 end
@@ -72,6 +84,7 @@ end
 
 -- Brings the level to `now`, and returns it. Needed before anything that changes the rate in use.
 function dimension.sync(s, d, now)
+  if counted(d) then note_depth(d, now) end
   if d.rate then d.level = math.min(dimension.depth(d), d.level + math.max(0, now - d.at) * dimension.pace(s, d)) end
   d.at = now
   return d.level
