@@ -101,6 +101,25 @@ async def test_those_who_are_held_do_not_come_back_at_once(redis: Redis, prefix:
     assert (max(untils) - min(untils)).total_seconds() > 4
 
 
+async def test_a_crowd_comes_back_less_often_the_longer_it_is_held(redis: Redis, prefix: str) -> None:
+    """They are woken as it closes; a probe between is no reason to come at once. After it closed all begins anew."""
+    breakers = Breakers(redis, prefix=prefix)
+    await breakers.force(CRM, "open")
+
+    async def wait_s() -> float:
+        with pytest.raises(MustWait) as held:
+            await breakers.ask(CRM)
+        return (held.value.until - SYSTEM_CLOCK.now()).total_seconds()
+
+    first = await wait_s()
+    await asyncio.gather(*(breakers.ask(CRM) for _ in range(2000)), return_exceptions=True)
+    assert await wait_s() > first + 90
+    await breakers.force(CRM, "auto")
+    await breakers.ask(CRM)
+    await breakers.force(CRM, "open")
+    assert await wait_s() < first + 1
+
+
 async def test_by_hand(redis: Redis, prefix: str) -> None:
     breakers = Breakers(redis, prefix=prefix)
     await breakers.force(CRM, "open")

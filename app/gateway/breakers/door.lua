@@ -6,8 +6,9 @@
 --   when (s, or nothing), milliseconds until the next probe (-1: none is waited for), whether it is forced (1), and
 --   which part of all calls goes.
 local KEPT_S, NAMES_KEPT_S = 3600, 30 * 86400
--- Those who are held come back so many a second, so that a crowd does not come to each probe; none waits longer than this.
-local BACK_PER_S, LONGEST_S = 20, 60
+-- Those who are held are woken as it goes on. Should nobody do so, they come back by themselves: so many a second, less often
+-- the longer it is open, and none waits longer than this.
+local BACK_PER_S, LONGEST_S = 20, 1800
 -- On the ramp, whoever is not let go asks again after so long.
 local RAMP_S = 1
 
@@ -30,16 +31,16 @@ end
 
 if act == 'ask' then
   local random = tonumber(ARGV[3])
-  local was = b.mode
+  local was, held = b.mode, b.held
   local said, wait, share = breaker.ask(b, now, random)
   if said == 'go' and random >= share then said, wait = nil, RAMP_S end
   if not said then
-    b.held = (b.held or 0) + 1
+    b.held = (held or 0) + 1
     wait = math.min(LONGEST_S, wait + b.held / BACK_PER_S)
-  elseif said == 'probe' or b.mode == 'closed' then
+  elseif said == 'go' and b.mode == 'closed' then
     b.held = nil
   end
-  if said ~= 'go' or b.mode ~= was then keep() end
+  if said ~= 'go' or b.mode ~= was or b.held ~= held then keep() end
   local wait_ms, recalled, forced = math.ceil(wait * 1000), b.recalled and 1 or 0, b.force and 1 or 0
   return { breaker.state(b, now), said or 'wait', wait_ms, string.format('%.6f', now), recalled, forced }
 end
