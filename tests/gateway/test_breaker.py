@@ -114,7 +114,7 @@ async def test_a_crowd_comes_back_less_often_the_longer_it_is_held(redis: Redis,
     first = await wait_s()
     await asyncio.gather(*(breakers.ask(CRM) for _ in range(2000)), return_exceptions=True)
     assert await wait_s() > first + 90
-    await breakers.force(CRM, "auto")
+    await breakers.force(CRM, "closed")
     await breakers.ask(CRM)
     await breakers.force(CRM, "open")
     assert await wait_s() < first + 1
