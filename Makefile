@@ -9,6 +9,8 @@ MAKEFLAGS += --no-builtin-rules
 # The Python that makes the environment: the first of these that is 3.11 or newer.
 PYTHONS ?= python3 python3.11 python3.12 python3.13 python3.14
 BIN := .venv/bin
+# Tests wait for processes about as long as they compute: one more at once than there are processors.
+AT_ONCE := $(shell echo $$(($$(nproc) + 1)))
 
 # The environment is named after what it was made from and where: a stamp that is there means that it is whole.
 WANTED := $(shell { pwd; cat requirements.lock; } | sha256sum | cut -c1-16)
@@ -31,7 +33,7 @@ demo-llm: .venv ## both workflows on a real language model, a small one (130 MB)
 	else echo 'Skipped: the language model cannot be installed here; the reason stands above.'; fi
 
 test: .venv ## all tests but those that take minutes
-	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n $(AT_ONCE) --dist loadfile $(ARGS)
 
 test-long: .venv ## the tests that take minutes
 	@$(BIN)/python -m pytest -m slow $(ARGS)
