@@ -38,10 +38,12 @@ def told_room(answer: Sequence[Any]) -> Room:
         return room_for(A_FEW)
     goes, owed, *rest = answer
     waiting, tenants = rest[: len(LANES)], rest[len(LANES) :]
-    free = {lane: max(0, goes - before) for lane, before in zip(LANES, accumulate(waiting), strict=True)}
-    first = free[LANES[0]]
-    for lane, own in zip(LANES[1:], accumulate(waiting[1:]), strict=True):
-        free[lane] = max(free[lane], first + owed - own)
+    # What is owed and does not stand in line yet: the first lane leaves it.
+    lacks = max(0, owed - sum(waiting[1:]))
+    first, *before = accumulate(waiting)
+    free = {LANES[0]: max(0, goes - lacks - first)}
+    for lane, others in zip(LANES[1:], before, strict=True):
+        free[lane] = max(0, goes - others, free[LANES[0]] + lacks if lacks else 0)
     rows = zip(*(tenants[n::_COLUMNS] for n in range(_COLUMNS)), strict=True)
     return Room(free, [one for row in rows for one in _standing(*row)])
 
