@@ -68,7 +68,7 @@ LIMITS = {
     "object": "limits",
     "key_id": "key_01k0c3e9v2f0x8r6m4w5t7y1za",
     "mode": "live",
-    "request": {"max_body_bytes": 4194304, "max_wait_s": 60.0, "per_minute": 60000},
+    "request": {"max_body_bytes": 4194304, "max_wait_s": 60.0, "per_minute": 600000},
     "queue": {"max_unstarted": 1000000, "unstarted": 12, "left": 999988},
     "budgets": [
         {

@@ -41,11 +41,11 @@ def left(answer: httpx.Response) -> int:
 def test_each_answer_says_what_is_left(stack: Stack, keys: Keys) -> None:
     key = bearer(keys.mint().text)
     first, second = (nobody(stack).get("/v1/jobs", headers=key) for _ in range(2))
-    assert first.headers["ratelimit-policy"] == '"requests";q=60000;w=60'
-    assert first.headers["ratelimit"] == '"requests";r=59999;t=1'
-    assert left(second) in (59998, 59999)
+    assert first.headers["ratelimit-policy"] == '"requests";q=600000;w=60'
+    assert first.headers["ratelimit"] == '"requests";r=599999;t=1'
+    assert left(second) in (599998, 599999)
     refused = nobody(stack).get("/v1/pools", headers=bearer(keys.mint("jobs:read").text))
-    assert (refused.status_code, left(refused)) == (403, 59999)
+    assert (refused.status_code, left(refused)) == (403, 599999)
     assert "ratelimit" not in nobody(stack).get("/livez").headers
     assert "ratelimit" not in nobody(stack).get("/v1/jobs", headers=bearer("lw_live_" + "x" * 32)).headers
 
