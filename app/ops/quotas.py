@@ -117,7 +117,7 @@ class Quotas:
 
     def _taking(self, client: str, used: _Used, now: float) -> Call:
         took_ms, ago_ms = used.untold * self._each_s * 1000, (now - used.since) * 1000
-        return Call(_TAKE, [f"{self._prefix}{{{client}}}"], [f"{took_ms:.3f}", f"{min(ago_ms, _AGO_MS):.3f}"])
+        return Call(_TAKE, [f"{self._prefix}{client}"], [f"{took_ms:.3f}", f"{min(ago_ms, _AGO_MS):.3f}"])
 
     def _forget(self) -> None:
         now = self._clock.monotonic()

@@ -6,10 +6,11 @@ from math import ceil
 from typing import NamedTuple
 
 from fastapi import Request
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Scope
 
 from app.domain.errors import Problem
 from app.ops.quotas import WINDOW_S, Quotas, Standing
+from app.routers.layer import Fields, Head, Layer
 
 _POLICY = "requests"
 _UNCHANGED = 304
@@ -37,29 +38,24 @@ def take(request: Request, quotas: Quotas, client: str) -> None:
         )
 
 
-class Quoted:
-    """A thin layer around the application."""
+class Quoted(Layer):
+    """Says to each key how it stands."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def begin(self, scope: Scope) -> Head:
+        state = scope["state"]
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        state = scope.setdefault("state", {})
+        def head(status: int) -> Fields:
+            taken: _Taken | None = state.get("quota")
+            if taken is None:
+                return []
+            if status == _UNCHANGED:
+                taken.quotas.give_back(taken.client)
+            return _fields(taken.standing)
 
-        async def send_quoted(message: Message) -> None:
-            if message["type"] == "http.response.start" and (taken := state.get("quota")) is not None:
-                if message["status"] == _UNCHANGED:
-                    taken.quotas.give_back(taken.client)
-                message["headers"] = [*message.get("headers", []), *_fields(taken.standing)]
-            await send(message)
-
-        await self._app(scope, receive, send_quoted)
+        return head
 
 
-def _fields(standing: Standing) -> list[tuple[bytes, bytes]]:
+def _fields(standing: Standing) -> Fields:
     """As draft-ietf-httpapi-ratelimit-headers-10 writes them: quota and window; what is left, and when all is again."""
     policy = f'"{_POLICY}";q={standing.per_minute};w={WINDOW_S}'
     left = f'"{_POLICY}";r={standing.left};t={ceil(standing.whole_s)}'

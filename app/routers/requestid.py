@@ -4,30 +4,19 @@ from __future__ import annotations
 
 import re
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Scope
 
 from app.domain import ids
+from app.routers.layer import Head, Layer
 
 _FORM = re.compile(rb"^[A-Za-z0-9._-]{1,128}$")
 
 
-class RequestId:
-    """A thin layer around the application."""
+class RequestId(Layer):
+    """Names each request, for its answer and for the log."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
+    def begin(self, scope: Scope) -> Head:
         given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
         request_id = given if _FORM.match(given) else ids.uuid7().hex.encode()
-        scope.setdefault("state", {})["request_id"] = request_id.decode()
-
-        async def send_with_id(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", []), (b"x-request-id", request_id)]
-            await send(message)
-
-        await self._app(scope, receive, send_with_id)
+        scope["state"]["request_id"] = request_id.decode()
+        return lambda _: [(b"x-request-id", request_id)]

@@ -6,10 +6,11 @@ from collections.abc import Awaitable
 from typing import TypeVar
 
 from fastapi import Request
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from app.domain.clock import SYSTEM_CLOCK
 from app.domain.job import Job
+from app.routers.layer import Fields, Head, Layer
 from app.telemetry.metrics import Metrics
 
 Found = TypeVar("Found")
@@ -59,30 +60,27 @@ def time_job(request: Request, job: Job | None) -> None:
         timing_of(request).add("run", (job.ended_at - job.started_at).total_seconds())
 
 
-class Timed:
+class Timed(Layer):
     """Measures up to the head of the answer; the wait that a client asked for is not counted as ours."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def begin(self, scope: Scope) -> Head:
+        timing = scope["state"]["timing"] = Timing()
+
+        def head(status: int) -> Fields:
+            total_s = SYSTEM_CLOCK.monotonic() - timing.began
+            _count(scope, status, total_s - timing.parts.get("wait", 0.0))
+            return [(b"server-timing", timing.header(total_s))]
+
+        return head
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        timing = scope.setdefault("state", {})["timing"] = Timing()
-
-        async def send_timed(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                total_s = SYSTEM_CLOCK.monotonic() - timing.began
-                message["headers"] = [*message.get("headers", []), (b"server-timing", timing.header(total_s))]
-                _count(scope, message["status"], total_s - timing.parts.get("wait", 0.0))
-            await send(message)
-
         try:
-            await self._app(scope, receive, send_timed)
+            await super().__call__(scope, receive, send)
         except Exception:
             # Answered further out.
-            _count(scope, 500, SYSTEM_CLOCK.monotonic() - timing.began)
+            if scope["type"] == "http":
+                timing: Timing = scope["state"]["timing"]
+                _count(scope, 500, SYSTEM_CLOCK.monotonic() - timing.began)
             raise
 
 

@@ -10,17 +10,14 @@ from arq.connections import ArqRedis
 from app.bell.redis import open_redis
 from app.bell.ring import Ring
 from app.bell.wake import Wake
-from tests.supervise.embedded import RunningServer, open_folder, open_servers
+from tests.supervise.embedded import RunningServer, running_valkey
 
 
 @pytest.fixture(scope="module")
 def valkey() -> Iterator[RunningServer]:
     """Running; tests may kill it and start it again."""
-    with open_folder() as folder:
-        server = open_servers(folder).valkey
-        server.start()
+    with running_valkey() as server:
         yield server
-        server.stop()
 
 
 @pytest.fixture

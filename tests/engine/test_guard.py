@@ -20,7 +20,7 @@ from app.gateway.breakers.dependency import Dependency
 from app.gateway.pools.ending import Ending
 from laneway import InputError, Policy, ProcessingError, SystemFault, TransientError
 from tests.engine.support import PROJECT, Flaky, once
-from tests.supervise.embedded import RunningServer, open_folder, open_servers
+from tests.supervise.embedded import RunningServer, running_valkey
 
 CRM = Dependency(PROJECT, False, "crm")
 _prefixes = count()
@@ -28,11 +28,8 @@ _prefixes = count()
 
 @pytest.fixture(scope="module")
 def valkey() -> Iterator[RunningServer]:
-    with open_folder() as folder:
-        server = open_servers(folder).valkey
-        server.start()
+    with running_valkey() as server:
         yield server
-        server.stop()
 
 
 @pytest_asyncio.fixture

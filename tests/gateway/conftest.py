@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
 from itertools import count
+from uuid import UUID
 
 import httpx
 import pytest
@@ -16,15 +17,17 @@ from redis.asyncio import Redis
 
 from app.clients.dialect import build_clients
 from app.clients.http import open_http
+from app.domain import ids
 from app.domain.clock import SYSTEM_CLOCK
 from app.gateway.budgets.prices import Prices
 from app.gateway.gateway import Gateway
 from app.gateway.pools.desk import Standing
 from app.gateway.pools.limiter import Limiter
 from app.settings import Settings
+from app.store.database import Database
 from app.telemetry.traces import Tracing
 from tests.loadtest.provider_process import ProviderProcess, running_provider
-from tests.supervise.embedded import RunningServer, open_folder, open_servers
+from tests.supervise.embedded import RunningServer, running_valkey
 
 _prefixes = count()
 
@@ -32,21 +35,24 @@ _prefixes = count()
 @pytest.fixture(scope="package")
 def shared_valkey() -> Iterator[RunningServer]:
     """A server that stays up; tests keep apart by the prefix of their keys."""
-    with open_folder() as folder:
-        server = open_servers(folder).valkey
-        server.start()
+    with running_valkey() as server:
         yield server
-        server.stop()
 
 
 @pytest.fixture
 def own_valkey() -> Iterator[RunningServer]:
     """A server that one test may kill, freeze and start again."""
-    with open_folder() as folder:
-        server = open_servers(folder).valkey
-        server.start()
+    with running_valkey() as server:
         yield server
-        server.stop()
+
+
+@pytest_asyncio.fixture
+async def project(database: Database) -> UUID:
+    """One that nobody else has."""
+    made = ids.uuid7()
+    async with database.connection() as connection:
+        await connection.execute("insert into projects (id, name) values ($1, $2)", made, made.hex)
+    return made
 
 
 @pytest.fixture

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from uuid import UUID
 
-import pytest_asyncio
-
 from app.domain import ids
 from app.domain.budget import Spender
 from app.domain.clock import SystemClock
@@ -14,7 +12,6 @@ from app.gateway.budgets.caps import Caps
 from app.store.allowances import Allowances
 from app.store.database import Database
 
-_PROJECT = "insert into projects (id, name) values ($1, $2)"
 _KEY = """
 insert into api_keys (id, project_id, name, prefix, digest, scopes, mode, day_nanos)
 values ($1, $2, 'k', 'lw_live', $3, '{}', 'live', $4)
@@ -28,14 +25,6 @@ class Ahead(SystemClock):
 
     def monotonic(self) -> float:
         return super().monotonic() + self.ahead_s
-
-
-@pytest_asyncio.fixture
-async def project(database: Database) -> UUID:
-    project_id = ids.uuid7()
-    async with database.connection() as connection:
-        await connection.execute(_PROJECT, project_id, project_id.hex)
-    return project_id
 
 
 async def _key(database: Database, project_id: UUID, nanos: int) -> Spender:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from uuid import UUID
 
-import pytest_asyncio
-
-from app.domain import ids
 from app.domain.budget import Cap, Counter, Kind, Scope
 from app.domain.clock import SYSTEM_CLOCK
 from app.domain.period import Period
@@ -14,16 +11,7 @@ from app.gateway.budgets.marks import Marks
 from app.store.allowances import Allowances
 from app.store.database import Database
 
-_PROJECT = "insert into projects (id, name) values ($1, $2)"
 _TOLD = "select type, data from events where project_id = $1 order by at"
-
-
-@pytest_asyncio.fixture
-async def project(database: Database) -> UUID:
-    made = ids.uuid7()
-    async with database.connection() as connection:
-        await connection.execute(_PROJECT, made, made.hex)
-    return made
 
 
 async def _told(database: Database, project: UUID) -> list[str]:

@@ -17,17 +17,14 @@ from app.gateway.pools.scripts import PREFIX, pool_keys
 from app.jobs.rouse import Rouse
 from tests.store.parked import POOL, Parked
 from tests.store.parts import Store
-from tests.supervise.embedded import open_folder, open_servers
+from tests.supervise.embedded import running_valkey
 
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
     """Of a Redis."""
-    with open_folder() as folder:
-        server = open_servers(folder).valkey
-        server.start()
+    with running_valkey() as server:
         yield server.url
-        server.stop()
 
 
 @pytest.fixture

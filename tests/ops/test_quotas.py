@@ -16,7 +16,7 @@ from app.domain.clock import SYSTEM_CLOCK, SystemClock
 from app.gateway.redis.reach import Reach, RedisAway
 from app.ops.quotas import WINDOW_S, Quotas
 from tests.gateway.conftest import open_redis
-from tests.supervise.embedded import RunningServer, open_folder, open_servers
+from tests.supervise.embedded import RunningServer, running_valkey
 
 
 class HandClock(SystemClock):
@@ -31,11 +31,8 @@ class HandClock(SystemClock):
 
 @pytest.fixture(scope="module")
 def valkey() -> Iterator[RunningServer]:
-    with open_folder() as folder:
-        server = open_servers(folder).valkey
-        server.start()
+    with running_valkey() as server:
         yield server
-        server.stop()
 
 
 def nobodys(clock: HandClock, per_minute: int) -> Quotas:

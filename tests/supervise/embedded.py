@@ -128,6 +128,16 @@ def open_servers(
 
 
 @contextmanager
+def running_valkey() -> Iterator[RunningServer]:
+    """A Valkey alone, running until the end of the block; a test may kill, freeze and start it again."""
+    with open_folder() as folder:
+        server = open_servers(folder).valkey
+        server.start()
+        yield server
+        server.stop()
+
+
+@contextmanager
 def open_folder() -> Iterator[Path]:
     """A temporary folder that every user can pass through, unlike pytest's."""
     folder = Path(tempfile.mkdtemp(prefix="laneway-test-", dir="/tmp"))

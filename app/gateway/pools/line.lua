@@ -124,7 +124,8 @@ local function own_before(counts, lane, tenant, rank, again)
 end
 
 -- How many calls go before the next one of this tenant, about: of each other tenant as many as this one has itself, and
--- real-time calls before any other, as the rate controller has it. Who comes anew (not `again`) stands behind the jobs that are parked.
+-- real-time calls before any other, as the rate controller has it. Who comes anew (not `again`) stands behind the jobs that
+-- are parked.
 function line.ahead(lane, tenant, rank, again)
   local counts, ahead = standing(lane, not again), 0
   local own = own_before(counts, lane, tenant, rank, again)
