@@ -46,7 +46,7 @@ async def test_many_commands_at_once_share_a_few_connections(server: RunningServ
 async def test_who_finds_no_free_connection_in_time_hears_that_it_is_away(server: RunningServer) -> None:
     async with client(server.url, 1) as redis:
         await redis.ping()
-        pop: Any = redis.bzmpop(0.9, 1, ["nothing"], min=True, count=1)
+        pop: Any = redis.bzmpop(0.4, 1, ["nothing"], min=True, count=1)
         holder = asyncio.create_task(pop)
         await asyncio.sleep(0.05)
         assert await redis.ping(), "it had to wait, and not for too long"
