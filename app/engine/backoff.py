@@ -1,4 +1,4 @@
-"""How long to wait before another try: exponential, full jitter, never below what the other side asked for."""
+"""How long to wait before another try: exponential, half of it drawn, never below what the other side asked for."""
 
 from __future__ import annotations
 
@@ -21,20 +21,26 @@ UNNAMED_LIMIT_S = 60.0
 
 
 def retry_wait_s(tries: int, base_s: float, retry_after_s: float | None) -> float:
-    """Seconds after the failed try number `tries` (from 1): the floor plus an even draw up to the bound."""
-    return _floor_s(retry_after_s or 0.0) + ids.jitter(0.0, bound_s(tries, base_s))
+    """Seconds after the failed try number `tries` (from 1): the floor plus an even draw from the bound's upper half.
+
+    So no wait is shorter than the one before, until the bound stops growing (docs/decisions/0026).
+    """
+    return _floor_s(retry_after_s or 0.0) + _drawn_s(bound_s(tries, base_s))
 
 
 def limited_wait_s(times: int, retry_after_s: float | None) -> float:
     """Seconds after the rate limit met for the `times`-th time in a row (from 1); its spread grows, so none spins."""
     floor = UNNAMED_LIMIT_S if retry_after_s is None else _floor_s(retry_after_s)
-    bound = bound_s(times, 0.25)
-    return floor + ids.jitter(bound / 2, bound)
+    return floor + _drawn_s(bound_s(times, 0.25))
 
 
 def bound_s(tries: int, base_s: float) -> float:
     """The most that jitter adds after that many tries."""
     return float(min(LONGEST_S, base_s * 2.0 ** min(tries - 1, 60)))
+
+
+def _drawn_s(bound: float) -> float:
+    return ids.jitter(bound / 2, bound)
 
 
 def _floor_s(retry_after_s: float) -> float:

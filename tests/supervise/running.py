@@ -116,11 +116,12 @@ def terminal() -> Iterator[tuple[int, int]]:
 
 
 def take_terminal(nohup: bool = False) -> None:
-    """In the child: lead a session of its own whose terminal is standard input."""
+    """In the child: lead a session of its own whose terminal is standard input, whether or not the tests are hidden
+    from their own.
+    """
     os.setsid()
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-    if nohup:
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN if nohup else signal.SIG_DFL)
 
 
 @contextmanager
