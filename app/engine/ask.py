@@ -125,7 +125,8 @@ def _request(run: Run, question: Question, messages: tuple[Message, ...], one: T
         test_mode=run.test_mode,
         caching=Caching(question.cache.keeping, partial(_fits, question)) if question.cache else None,
         charge=charge_of(run),
-        resumed=run.resumed,
+        since=one.since,
+        again=run.resumed or one.again,
     )
 
 

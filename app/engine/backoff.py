@@ -16,16 +16,22 @@ LONGEST_FLOOR_S = 7 * 86400.0
 # The last try comes so many times the first back-off after the first failure, or later: by then a breaker has opened
 # where nobody is answered, and to wait for it uses no try.
 LAST_TRY = 5.0
+# Whoever waited for longer than his back-off before the call that failed now, since his pool's line was long or slow,
+# waits longer than that before the next one, within so many bounds.
+_LONGER, _MOST_BOUNDS = 1.25, 4.0
 # After a rate limit that names no time.
 UNNAMED_LIMIT_S = 60.0
 
 
-def retry_wait_s(tries: int, base_s: float, retry_after_s: float | None) -> float:
+def retry_wait_s(tries: int, base_s: float, retry_after_s: float | None, before_s: float = 0.0) -> float:
     """Seconds after the failed try number `tries` (from 1): the floor plus an even draw from the bound's upper half.
 
-    So no wait is shorter than the one before, until the bound stops growing (docs/decisions/0026).
+    So no wait is shorter than the one before, until the bound stops growing (docs/decisions/0026); `before_s` is what
+    that one has come to.
     """
-    return _floor_s(retry_after_s or 0.0) + _drawn_s(bound_s(tries, base_s))
+    bound = bound_s(tries, base_s)
+    own_s = max(_drawn_s(bound), min(_LONGER * before_s, _MOST_BOUNDS * bound))
+    return _floor_s(retry_after_s or 0.0) + own_s
 
 
 def limited_wait_s(times: int, retry_after_s: float | None) -> float:

@@ -69,5 +69,6 @@ def _request(run: Run, wanted: Embedded, one: Try) -> ModelRequest:
         caching=Caching(keeping, lambda _: True),
         charge=charge_of(run),
         texts=wanted.texts,
-        resumed=run.resumed,
+        since=one.since,
+        again=run.resumed or one.again,
     )

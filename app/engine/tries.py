@@ -65,6 +65,9 @@ class _Course:
     started_at: datetime
     tries: int
     limited: int = 0
+    # When its last call ended, and how long after the call before it that one began.
+    called_at: datetime | None = None
+    before_s: float = 0.0
     # When a try first failed in this run.
     failed_at: datetime | None = None
     # Since when it waits for a credential that is refused.
@@ -195,7 +198,8 @@ class Tries:
         try:
             with within(course.trace):
                 came, known = partial(setattr, course, "via"), partial(setattr, course, "cached", True)
-                raw = await act(Try(course.trace, self._note_in(work, course), came, known, self._unfit_in(course)))
+                note, unfit = self._note_in(work, course), self._unfit_in(course)
+                raw = await act(Try(course.trace, note, came, known, unfit, course.started_at, course.tries > 0))
         except MustWait:
             raise
         except asyncio.CancelledError as error:
@@ -211,6 +215,8 @@ class Tries:
     def _note_in(self, work: Work[Any], course: _Course) -> Callable[[Call], None]:
         def note(call: Call) -> None:
             course.calls.append(call)
+            course.before_s = (call.started_at - (course.called_at or call.started_at)).total_seconds()
+            course.called_at = call.ended_at
             self._run.account.add(call, StepPlace(work.name, work.key, course.trace.span_id))
 
         return note
@@ -232,7 +238,8 @@ class Tries:
         course.tries += 1
         if not isinstance(fault, TransientError) or course.tries >= work.policy.tries:
             return failure
-        until = self._after(retry_wait_s(course.tries, work.policy.backoff_s, fault.retry_after_s))
+        wait_s = retry_wait_s(course.tries, work.policy.backoff_s, fault.retry_after_s, course.before_s)
+        until = self._after(wait_s)
         course.failed_at = course.failed_at or self._run.clock.now()
         if course.tries == work.policy.tries - 1:
             until = max(until, course.failed_at + timedelta(seconds=LAST_TRY * work.policy.backoff_s))

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
@@ -34,7 +35,8 @@ CURRENT_STEP: ContextVar[tuple[str, str] | None] = ContextVar("laneway_step", de
 @dataclass(frozen=True, slots=True)
 class Try:
     """What the act of one try is given: its span, where each call it makes is noted, by which way it answers, that
-    its result was known, and that the answer of its last call could not be used.
+    its result was known, and that the answer of its last call could not be used. `since`: when the step began;
+    `again`: it has been tried before.
     """
 
     trace: TraceContext
@@ -42,6 +44,8 @@ class Try:
     came: Callable[[Via], None]
     known: Callable[[], None]
     unfit: Callable[[], None]
+    since: datetime
+    again: bool
 
 
 @dataclass(frozen=True, slots=True)

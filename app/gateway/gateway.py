@@ -128,7 +128,7 @@ class Gateway:
             expected = self._lengths.expected(_route(asking.request, target), asking.request.max_output_tokens)
             held = await self._set_aside(target, asking, stored, expected)
             try:
-                permit = await self._admit(target, asking, stored, expected, rest_s)
+                permit = await self._admit(target, asking, stored, expected, rest_s, refused > 0)
             except BaseException:
                 if self._funds is not None:
                     self._funds.give_back(held)
@@ -146,8 +146,10 @@ class Gateway:
         ttl_s = asking.timeout_s + LEASE_MARGIN_S + 2 * (self._limits.max_slot_wait_s + ROUND_TRIP_S)
         return await self._funds.set_aside(asking.request, target, stored, expected, ttl_s)
 
-    async def _admit(self, target: Target, asking: _Asking, stored: bytes, expected: int, rest_s: float) -> Permit:
-        request = asking.request
+    async def _admit(
+        self, target: Target, asking: _Asking, stored: bytes, expected: int, rest_s: float, refused: bool
+    ) -> Permit:
+        request, now = asking.request, self._clock.now()
         most = request.max_output_tokens
         return await self._limiter.admit(
             target.pool,
@@ -158,7 +160,8 @@ class Gateway:
             input_tokens=input_tokens(stored),
             output_tokens=expected if most is None else most,
             rest_s=rest_s,
-            again=request.resumed,
+            again=request.again or refused,
+            waited_s=(now - (request.since or now)).total_seconds(),
             job=request.job_id.hex,
         )
 

@@ -36,8 +36,8 @@ GOOD = {"label": "yes", "score": 0.25}
 class ListeningGateway(ScriptedGateway):
     """The script's gateway, which keeps what it was asked."""
 
-    def __init__(self, replies: Any) -> None:
-        super().__init__(replies, VirtualClock(START))
+    def __init__(self, replies: Any, clock: VirtualClock | None = None) -> None:
+        super().__init__(replies, clock or VirtualClock(START))
         self.requests: list[ModelRequest] = []
 
     async def complete(self, request: ModelRequest, record: Callable[[Call], None]) -> ModelAnswer:
@@ -62,6 +62,14 @@ async def failure_of(flow: Workflow[str, Any], replies: Any) -> Any:
     with pytest.raises(JobFailed) as caught:
         await run(flow, "why?", replies=replies)
     return caught.value.failure
+
+
+async def test_a_later_try_asks_for_the_place_of_the_first() -> None:
+    clock = VirtualClock(START)
+    gateway = ListeningGateway({"q": [TransientError("busy"), GOOD]}, clock)
+    assert isinstance(await perform(one_ask, make_run("why?", gateway=gateway, clock=clock)), Succeeded)
+    assert [(one.since, one.again) for one in gateway.requests] == [(START, False), (START, True)]
+    assert clock.now() > START, "it backed off"
 
 
 async def test_the_request_says_all_that_the_gateway_needs() -> None:

@@ -223,6 +223,10 @@ def test_the_jitter_spreads_over_the_upper_half_of_the_bound() -> None:
     assert 2.9 < sum(drawn) / len(drawn) < 3.1
 
 
-@given(st.integers(1, 10), st.floats(0.001, 0.5))
-def test_a_later_wait_is_never_shorter(tries: int, base_s: float) -> None:
-    assert retry_wait_s(tries, base_s, None) <= retry_wait_s(tries + 1, base_s, None)
+@given(st.integers(1, 10), st.floats(0.001, 0.5), st.floats(0, 1e6))
+def test_a_later_wait_is_never_shorter(tries: int, base_s: float, in_line_s: float) -> None:
+    """Nor than what the one before has come to in a pool's line, as long as that is not for ever."""
+    first_s = retry_wait_s(tries, base_s, None)
+    assert first_s <= retry_wait_s(tries + 1, base_s, None)
+    came_to_s, longest_s = first_s + in_line_s, 4 * bound_s(tries + 1, base_s)
+    assert min(came_to_s, longest_s) <= retry_wait_s(tries + 1, base_s, None, came_to_s) <= longest_s

@@ -26,6 +26,7 @@ async def admit(
     tokens: int = 10,
     rest_s: float = 0.0,
     again: bool = False,
+    waited_s: float = 0.0,
     job: str = "",
 ) -> Permit:
     """A permit for a small call."""
@@ -39,6 +40,7 @@ async def admit(
         output_tokens=tokens,
         rest_s=rest_s,
         again=again,
+        waited_s=waited_s,
         job=job,
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import orjson
 import pytest
@@ -15,6 +15,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from app.domain.call import Call, CallOutcome
 from app.domain.clock import SYSTEM_CLOCK
 from app.domain.errors import Fault, InputError, MustWait, ProviderAuth, SystemFault, TransientError
+from app.domain.ids import uuid7
 from app.gateway.budgets.prices import Prices
 from app.gateway.calls.booking import input_tokens
 from app.gateway.gateway import Gateway
@@ -201,6 +202,17 @@ async def test_a_crowd_under_a_limit_is_served_whole(new_gateway: NewGateway, pr
     assert len(answers) == stats["by_status"]["200"] == 60
     assert stats["calls"] == len(calls)
     assert stats["max_in_flight_seen"] <= 10
+
+
+async def test_a_later_try_does_not_queue_a_second_time(new_gateway: NewGateway, provider: ProviderProcess) -> None:
+    gateway, project, now = new_gateway(settings_for(provider.base_url, per_minute=600)), uuid7(), datetime.now(UTC)
+    anew = [request(f"item {n}", project_id=project, since=now) for n in range(30)]
+    callers = [asyncio.create_task(gateway.complete(one, lambda call: None)) for one in anew]
+    await until(lambda: provider.stats()["calls"] >= 5)
+    later = request("once more", project_id=project, since=now - timedelta(seconds=5), again=True)
+    await gateway.complete(later, lambda call: None)
+    await asyncio.gather(*callers)
+    assert [call["item"] for call in provider.calls()].index("once more") < 20
 
 
 async def test_the_cap_holds_over_workers_and_cancellation(new_gateway: NewGateway, provider: ProviderProcess) -> None:

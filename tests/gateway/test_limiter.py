@@ -202,6 +202,35 @@ async def test_a_wait_that_is_known_to_be_long_parks_at_once(new_limiter: NewLim
         assert 100 < (result.until - datetime.now(UTC)).total_seconds() < 200
 
 
+async def test_a_call_that_is_made_again_keeps_the_place_that_it_had(new_limiter: NewLimiter) -> None:
+    limiter, pool, served = new_limiter(), wide(1), list[str]()
+    first = await admit(limiter, pool)
+
+    async def caller(name: str, waited_s: float) -> None:
+        permit = await admit(limiter, pool, again=waited_s > 0, waited_s=waited_s)
+        served.append(name)
+        limiter.settle(permit, GOOD)
+
+    async with asyncio.TaskGroup() as group:
+        for name, waited_s in (("anew", 0.0), ("anew too", 0.0), ("third try", 20.0), ("second try", 9.0)):
+            group.create_task(caller(name, waited_s))
+            await asyncio.sleep(0.02)
+        limiter.settle(first, GOOD)
+    assert served == ["third try", "second try", "anew", "anew too"]
+
+
+async def test_a_long_line_sends_nobody_away_who_has_a_place_at_its_head(new_limiter: NewLimiter) -> None:
+    limiter, pool = new_limiter(), Pool("main/mini", 100, requests_per_minute=600, at_once=100)
+    others = [asyncio.create_task(admit(limiter, pool, max_wait_s=30)) for _ in range(60)]
+    await asyncio.sleep(0.2)
+    with pytest.raises(MustWait):
+        await admit(limiter, pool, max_wait_s=2.0, again=True)
+    limiter.settle(await admit(limiter, pool, max_wait_s=2.0, again=True, waited_s=30.0), GOOD)
+    for one in others:
+        one.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+
+
 async def test_who_stands_in_line_keeps_his_place_when_all_is_told_again(
     new_limiter: NewLimiter, redis: Redis, prefix: str
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -50,7 +51,8 @@ class ModelRequest:
 
     `timeout_s` bounds each call to a provider, without the waits for the limiter; None takes the gateway's default.
     `charge` says whom its cost is charged to; None: no budget is asked. With `texts` it asks for their embeddings.
-    `resumed`: the job has run before, so it does not stand behind those that are parked.
+    `since`: when it was first asked, whose place in line it keeps; None: now. `again`: it was asked before, or its
+    job has run before, so it does not stand behind those that are parked.
     `idempotency_key` names the step; upstream each target and body has a key of its own, made of it.
     """
 
@@ -69,7 +71,8 @@ class ModelRequest:
     caching: Caching | None = None
     charge: Charge | None = None
     texts: tuple[str, ...] = ()
-    resumed: bool = False
+    since: datetime | None = None
+    again: bool = False
 
 
 class ModelGateway(Protocol):

@@ -27,8 +27,8 @@ from app.telemetry.logs import log
 
 # Most grants of one turn; what is left goes out in the next one, at once.
 MOST_GRANTS = 128
-# Below it the way to Redis decides, not the wait.
-_LONG_S = 1.0
+# Below it the way to Redis decides, not the wait; above it nobody goes further ahead.
+_LONG_S, _LONGEST_S = 1.0, 86400.0
 # The database tells within so long what stands.
 _STANDING_S = 5.0
 # The levers of operators that stand for a pool, as the database has them.
@@ -167,7 +167,7 @@ def limits_of(pool: Pool) -> bytes:
 def _arrival(waiter: Waiter, now_s: float) -> tuple[int | str, ...]:
     """Who has waited for long keeps the place; of the others, who is told of first came first."""
     waited_s = now_s - waiter.since_s
-    waited_ms = int(waited_s * 1000) if waited_s >= _LONG_S else 0
+    waited_ms = int(min(waited_s, _LONGEST_S) * 1000) if waited_s >= _LONG_S else 0
     wanted = waiter.wanted
     patience_ms = int(wanted.max_wait_s * 1000)
     return *waiter.place, waiter.lease.id, wanted.rank, waited_ms, patience_ms, int(wanted.again)

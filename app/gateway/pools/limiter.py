@@ -66,13 +66,15 @@ class Limiter:
         output_tokens: int,
         rest_s: float = 0.0,
         again: bool = False,
+        waited_s: float = 0.0,
         job: str = "",
     ) -> Permit:
         """A permit for one call that ends within `lease_s`, in `rest_s` at the earliest. It is settled in every case.
 
         Raises MustWait when the wait is known to be, or has become, longer than `max_wait_s`; it names the pool whose
-        turn it is for. Who comes `again` does not stand behind those that were sent away before. The calls of one `job`
-        hold one slot of its lane; a pool that holds too many sends others away at once.
+        turn it is for. Who comes `again` does not stand behind those that were sent away before; where it was first
+        asked for `waited_s` ago, it keeps that place. The calls of one `job` hold one slot of its lane; a pool that
+        holds too many sends others away at once.
         """
         line = self._lines.get(pool.name)
         if line is None:
@@ -80,7 +82,7 @@ class Limiter:
             line = self._lines[pool.name] = Line(pool, self._desk, self._clock, self._unnamed_wait_s)
         elif line.pool is not pool and line.pool != pool:
             line.configure(pool)
-        wanted = Wanted(lane, project, input_tokens, output_tokens, lease_s, max_wait_s, again)
+        wanted = Wanted(lane, project, input_tokens, output_tokens, lease_s, max_wait_s, again, waited_s)
         guest = lane, pool.name, job
         if not self._bulkhead.enter(*guest):
             raise line.crowded()

@@ -38,9 +38,13 @@ function line.leave(lane, tenant, member)
   heads[queue(lane, tenant)] = nil
 end
 
-function line.join(lane, tenant, member, rank, since)
+-- The place of a call of this rank that waits since then.
+function line.place(rank, since)
+  return string.format('%.17g', rank * RANK + since)
+end
+
+function line.join(lane, tenant, member, score)
   local key = queue(lane, tenant)
-  local score = string.format('%.17g', rank * RANK + since)
   if redis.call('ZADD', key, 'NX', score, member) == 0 then return end
   local lines = line_pool.lines[lane + 1]
   local one = lines[tenant] or { vt = 0, waiting = 0 }
@@ -116,20 +120,24 @@ local function standing(lane, all)
   return counts, total
 end
 
--- A standard call goes before the bulk calls of its tenant.
-local function own_before(counts, lane, tenant, rank, again)
-  if rank ~= 1 or not counts[tenant] then return counts[tenant] or 0 end
-  local own = redis.call('ZCOUNT', queue(lane, tenant), RANK, '(' .. 2 * RANK)
-  return again and own or own + (parked('standard')[tenant] or 0)
+-- Those of its tenant before this place; jobs that are parked stand before whoever comes anew, bulk ones not before a
+-- standard call.
+local function own_before(lane, tenant, rank, score, again)
+  local own = redis.call('ZCOUNT', queue(lane, tenant), '-inf', '(' .. score)
+  if again then return own end
+  return own + (parked(rank == 1 and 'standard' or lane)[tenant] or 0)
 end
 
--- How many calls go before the next one of this tenant, about: of each other tenant as many as this one has itself, and
+-- How many calls go before one of this tenant at this place, about: of each other tenant as many as of its own, and
 -- real-time calls before any other, as the rate controller has it. Who comes anew (not `again`) stands behind the jobs that
 -- are parked.
-function line.ahead(lane, tenant, rank, again)
-  local counts, ahead = standing(lane, not again), 0
-  local own = own_before(counts, lane, tenant, rank, again)
-  for name, count in pairs(counts) do ahead = ahead + (name == tenant and own or math.min(count, own + 1)) end
+function line.ahead(lane, tenant, rank, score, again)
+  local counts = standing(lane, not again)
+  local own = own_before(lane, tenant, rank, score, again)
+  local ahead = own
+  for name, count in pairs(counts) do
+    if name ~= tenant then ahead = ahead + math.min(count, own + 1) end
+  end
   if lane == 0 then return ahead end
   local _, real_time = standing(0, false)
   return ahead + adaptive.before(line_pool.core, line_now, real_time, ahead)

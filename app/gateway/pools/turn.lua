@@ -107,8 +107,8 @@ end
 
 -- Whoever comes too late for his patience parks at once, and gives up no slot for a wait that is in vain. Who stands in
 -- line keeps his place, as often as he is told of.
-local function in_vain(id, lane, tenant, member, rank, patience_s, again)
-  local ahead = line.ahead(lane, tenant, rank, again)
+local function in_vain(id, lane, tenant, member, rank, score, patience_s, again)
+  local ahead = line.ahead(lane, tenant, rank, score, again)
   if ahead == 0 then return false end
   local wait_s = ahead / adaptive.per_s(core, now)
   if wait_s <= patience_s or line.holds(lane, tenant, member) then return false end
@@ -122,10 +122,11 @@ local function join()
     local lane, tenant, member = tonumber(next_argument()), next_argument(), next_argument()
     local id, rank, waited_s = next_argument(), tonumber(next_argument()), tonumber(next_argument()) / 1000
     local patience_s, again = tonumber(next_argument()) / 1000, next_argument() == '1'
+    local score = line.place(rank, now - waited_s + index * 1e-5)
     if whole and redis.call('ZSCORE', LEASES, id) then
       give(id, '')
-    elseif not in_vain(id, lane, tenant, member, rank, patience_s, again) then
-      line.join(lane, tenant, member, rank, now - waited_s + index * 1e-5)
+    elseif not in_vain(id, lane, tenant, member, rank, score, patience_s, again) then
+      line.join(lane, tenant, member, score)
     end
   end
 end

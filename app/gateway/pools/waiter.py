@@ -22,7 +22,8 @@ def track(lane: str) -> int:
 class Wanted:
     """What a caller asks for: its lane, its project, the tokens it may take, how long its lease and patience last.
 
-    `again`: its job has been parked or interrupted before, so it does not stand behind those that are parked.
+    `waited_s`: how long ago it was first asked for; it keeps that place. `again`: it has had a permit before, or its
+    job has been parked or interrupted, so it does not stand behind those that are parked.
     """
 
     lane: str
@@ -32,6 +33,7 @@ class Wanted:
     lease_s: float
     max_wait_s: float
     again: bool = False
+    waited_s: float = 0.0
 
     @property
     def rank(self) -> int:
@@ -49,10 +51,10 @@ class Waiter:
 
     __slots__ = ("future", "lease", "probe", "since_s", "timer", "told", "trial", "wanted")
 
-    def __init__(self, lease_id: str, wanted: Wanted, since_s: float) -> None:
+    def __init__(self, lease_id: str, wanted: Wanted, asked_s: float) -> None:
         self.lease = Lease(lease_id, max(1, int(wanted.lease_s * 1000)))
         self.wanted = wanted
-        self.since_s = since_s
+        self.since_s = asked_s - wanted.waited_s
         self.told = False
         self.probe = self.trial = False
         self.future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
