@@ -94,6 +94,14 @@ async def asks(ctx: Context, question: Question) -> Answer:
     return await ctx.ask("classify", model="small", prompt=f"<item>{question.text}</item>", output=Answer)
 
 
+@workflow("asks-again", version="1")
+async def asks_again(ctx: Context, question: Question) -> Answer:
+    """One model call, soon taken for lost, and made again after a short while."""
+    policy = Policy(timeout="400ms", backoff="200ms")
+    prompt = f"<item>{question.text}</item>"
+    return await ctx.ask("classify", model="small", prompt=prompt, output=Answer, policy=policy)
+
+
 @workflow("asks-twice", version="1")
 async def asks_twice(ctx: Context, question: Question) -> list[str]:
     """Two model calls at once."""
