@@ -1,4 +1,4 @@
-"""Health: alive and ready."""
+"""Health: alive and ready; to HEAD too, which load balancers ask with."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from app.routers.reply import json_answer
 router = APIRouter(tags=["health"])
 
 
+@router.head("/livez", include_in_schema=False)
 @router.get("/livez", operation_id="health.live", summary="Is the process alive?")
 async def livez() -> dict[str, str]:
     """Always 200 while the process answers."""
     return {"status": "ok"}
 
 
+@router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", operation_id="health.ready", summary="Can it do its work?")
 async def readyz(runtime: RuntimeDep) -> Response:
     """200 `ok`, 200 `degraded` without Redis (jobs are accepted all the same), 503 `away` without the database."""

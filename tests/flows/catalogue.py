@@ -94,8 +94,8 @@ async def asks(ctx: Context, question: Question) -> Answer:
     return await ctx.ask("classify", model="small", prompt=f"<item>{question.text}</item>", output=Answer)
 
 
-@workflow("asks-again", version="1")
-async def asks_again(ctx: Context, question: Question) -> Answer:
+@workflow("asks-until-answered", version="1")
+async def asks_until_answered(ctx: Context, question: Question) -> Answer:
     """One model call, soon taken for lost, and made again after a short while."""
     policy = Policy(timeout="400ms", backoff="200ms")
     prompt = f"<item>{question.text}</item>"

@@ -46,7 +46,7 @@ def _waits(calls: list[dict[str, Any]]) -> list[float]:
 def test_a_fault_that_passes_is_tried_again_later_each_time(wide: Stack, kind: str) -> None:
     text = f"{kind} {uuid4().hex}"
     wide.provider.set_answers({text: [{"$fault": kind}, {"$fault": kind}, {"$fault": kind}, _FINE]})
-    job = wide.submit("asks-again", {"text": text}, wait=30)
+    job = wide.submit("asks-until-answered", {"text": text}, wait=30)
     assert (job["status"], job["output"]) == ("succeeded", _FINE)
     first, second, third = _waits(_calls(wide, text))
     assert 0.1 <= first < second < third, "exponential: each longer than the one before"
@@ -55,7 +55,7 @@ def test_a_fault_that_passes_is_tried_again_later_each_time(wide: Stack, kind: s
 def test_a_rate_limit_is_no_try(wide: Stack) -> None:
     text = f"limited {uuid4().hex}"
     wide.provider.set_answers({text: [*[{"$fault": "rate_limited"}] * 5, _FINE]})
-    job = wide.submit("asks-again", {"text": text}, wait=60)
+    job = wide.submit("asks-until-answered", {"text": text}, wait=60)
     assert (job["status"], job["attempt"]) == ("succeeded", 1), "five refusals are more than its tries"
     assert len(_calls(wide, text)) == 6
 

@@ -19,6 +19,12 @@ def ask(stack: Stack, path: str = JOBS, method: str = "GET", **headers: str) -> 
     return nobody(stack).request(method, path, headers=sent)
 
 
+@pytest.mark.parametrize("path", ["/livez", "/readyz"])
+def test_a_load_balancer_may_ask_with_head(stack: Stack, path: str) -> None:
+    answer = nobody(stack).head(path)
+    assert (answer.status_code, answer.content) == (200, b"")
+
+
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/docs", "/redoc", "/openapi.json"])
 def test_open_to_read_without_a_key(stack: Stack, path: str) -> None:
     assert ask(stack, path).status_code == 200
