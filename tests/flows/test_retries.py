@@ -62,7 +62,7 @@ def test_a_rate_limit_is_no_try(wide: Stack) -> None:
 
 def test_an_item_that_fails_holds_up_nobody(wide: Stack) -> None:
     text = f"slow to come {uuid4().hex}"
-    wide.provider.set_answers({text: [{"$fault": "http_503"}, {"$fault": "http_503"}, _FINE]})
+    wide.provider.set_answers({text: [*[{"$fault": "http_503"}] * 3, _FINE]})
     failing = wide.submit("asks", {"text": text})["id"]
     others = [wide.submit("asks", {"text": f"other {n} {uuid4().hex}"})["id"] for n in range(20)]
     ended = {wide.ended(job)["ended_at"] for job in others}
