@@ -30,7 +30,16 @@ AWAY = (
 )
 
 
-_AT_WORK = "select pid from pg_stat_activity where pid = any($1::int[]) and state = 'active'"
+# Who has prepared a statement and not executed it is active as well, and waits for his client.
+_AT_WORK = """
+select pid from pg_stat_activity
+where pid = any($1::int[]) and state = 'active' and wait_event is distinct from 'ClientRead'
+"""
+_END = """
+select pg_terminate_backend(pid) from pg_stat_activity
+where pid = any($1::int[]) and xact_start is not null and wait_event = 'ClientRead'
+    and state_change < clock_timestamp() - interval '1 second'
+"""
 # Who has held a connection for this long may be waiting for an answer that never comes.
 _HANGING_S = 1.0
 
@@ -91,14 +100,18 @@ class Database:
     async def drop_hanging(self, own: Connection) -> None:
         """Drop the connections on which somebody waits while, as `own` tells, the server does nothing for him.
 
-        Whoever waits there gets StoreAway now, not after half a minute; idle ones are replaced at their next use.
+        Whoever waits there gets StoreAway now, not after half a minute; idle ones are replaced at their next use. The
+        server may not know yet that nobody speaks there any more: it ends them too, and with them their locks.
         """
         now = asyncio.get_running_loop().time()
         waiting = [held for held, since in self._held.items() if now - since > _HANGING_S]
         at_work = {row["pid"] for row in await own.fetch(_AT_WORK, [held.get_server_pid() for held in waiting])}
-        for held in waiting:
-            if held in self._held and held.get_server_pid() not in at_work:
-                held.terminate()
+        dropped = {
+            held: pid for held in waiting if (pid := held.get_server_pid()) not in at_work and held in self._held
+        }
+        for held in dropped:
+            held.terminate()
+        await own.fetch(_END, list(dropped.values()))
         await self._pool.expire_connections()
 
     async def ping(self) -> None:
@@ -125,6 +138,10 @@ _SESSION = {
     "plan_cache_mode": "force_generic_plan",
     # A process that freezes inside a transaction gives its locks back.
     "idle_in_transaction_session_timeout": "10s",
+    # So does a host that is gone, which sends no farewell: by default the server would believe in it for two hours.
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
 }
 
 
