@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -11,15 +12,15 @@ Head = Callable[[int], Fields]
 """The fields that an answer of this status gets."""
 
 
-class Layer:
+class Layer(ABC):
     """A layer says by `begin` what is to be added; it may keep in the request's state what those inside it need."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
+    @abstractmethod
     def begin(self, scope: Scope) -> Head:
         """A request begins."""
-        raise NotImplementedError
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

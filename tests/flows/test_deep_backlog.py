@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.flows.untold import tell_nothing
 from tests.routers.support import Keys
 from tests.stack import Stack, running_stack, until
 from tests.supervise.embedded import open_folder
@@ -17,13 +18,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 RATE_PER_S = 15
 SIZES = {"flood": 7000, "second": 2800, "small": 200}
-_CONFIG = """
-[providers.main]
-dialect = "openai"
-base_url = "{url}"
-[models.small]
-ladder = [{{ provider = "main", model = "mini-1" }}]
-"""
 _FILL = """
 with new as (
     select uuidv7() as id, uuidv7() as input_id, uuidv7() as event_id, n, clock_timestamp() as at
@@ -81,9 +75,7 @@ def deep() -> Iterator[Stack]:
     )
     extra = {"LANEWAY_WORKFLOWS": "tests.flows.spending"}
     with open_folder() as folder, running_stack(folder, provider=limits, **extra) as made:
-        config = folder / "laneway.toml"
-        config.write_text(_CONFIG.format(url=made.provider.base_url))
-        made.environment["LANEWAY_CONFIG"] = str(config)
+        tell_nothing(made)
         made.start_api()
         for name, size in SIZES.items():
             made.sql(_FILL, Keys(made.servers.database_url).mint(project=name).key.project_id, size, name)

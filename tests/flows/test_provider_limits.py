@@ -9,20 +9,13 @@ from typing import Any
 
 import pytest
 
+from tests.flows.untold import POOL, tell_nothing
 from tests.stack import ENDED, Stack, running_stack, until
 from tests.supervise.embedded import open_folder
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 _OUTAGE_S = 300.0
-_POOL = "main/mini-1"
-_CONFIG = """
-[providers.main]
-dialect = "openai"
-base_url = "{url}"
-[models.small]
-ladder = [{{ provider = "main", model = "mini-1" }}]
-"""
 
 
 @contextmanager
@@ -30,9 +23,7 @@ def _serving(slots: int, *provider: str) -> Iterator[Stack]:
     """An API, and two workers of so many slots each, before a provider of whose limits nothing is told."""
     extra = {"LANEWAY_LANES__STANDARD__SLOTS": str(slots)}
     with open_folder() as folder, running_stack(folder, provider=provider, **extra) as made:
-        config = folder / "laneway.toml"
-        config.write_text(_CONFIG.format(url=made.provider.base_url))
-        made.environment["LANEWAY_CONFIG"] = str(config)
+        tell_nothing(made)
         made.start_worker()
         made.start_worker()
         made.start_api()
@@ -55,13 +46,13 @@ def _in_states(stack: Stack) -> dict[str, int]:
 
 def _pool(stack: Stack) -> dict[str, Any]:
     found = stack.client.get("/v1/pools").raise_for_status().json()["data"]
-    return next(one for one in found if one["id"] == _POOL)
+    return next(one for one in found if one["id"] == POOL)
 
 
 def test_ten_thousand_a_minute_and_five_hundred_at_once_are_not_passed() -> None:
     with _serving(400, "--rpm", "10000", "--max-in-flight", "500", "--latency", "fixed(4000)") as stack:
         limits = {"requests_per_minute": 10_000, "max_in_flight": 500}
-        stack.client.post(f"/v1/pools/{_POOL}/announce", json=limits).raise_for_status()
+        stack.client.post(f"/v1/pools/{POOL}/announce", json=limits).raise_for_status()
         stack.provider.clear_calls()
         _submitted(stack, "item", 4000)
         until(lambda: _unended(stack) == 0, 300)

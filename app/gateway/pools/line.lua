@@ -129,8 +129,8 @@ local function own_before(lane, tenant, rank, score, again)
 end
 
 -- How many calls go before one of this tenant at this place, about: of each other tenant as many as of its own, and
--- real-time calls before any other, as the rate controller has it. Who comes anew (not `again`) stands behind the jobs that
--- are parked.
+-- real-time calls before any other, as the rate controller has it. Who comes anew (not `again`) stands behind the jobs
+-- that are parked.
 function line.ahead(lane, tenant, rank, score, again)
   local counts = standing(lane, not again)
   local own = own_before(lane, tenant, rank, score, again)

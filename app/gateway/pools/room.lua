@@ -1,7 +1,8 @@
 -- How many parked jobs the pool can take: its line shall hold what goes within some seconds, and no more.
 -- ARGV: those seconds; then of each tenant with parked jobs: lane, rank, tenant, how many.
--- Returns: calls that may go, or nothing where nobody has used the pool; how many of them are bulk in any case; waiting of
--- ranks 0, 1 and 2; then of each tenant with calls in line or a share of late: lane, tenant, waiting there of rank 1, waiting, what it has had.
+-- Returns: calls that may go, or nothing where nobody has used the pool; how many of them are bulk in any case; waiting
+-- of ranks 0, 1 and 2; then of each tenant with calls in line or a share of late: lane, tenant, waiting there of rank 1,
+-- waiting, what it has had.
 local within_s = tonumber(ARGV[1])
 local pool, now = open(false)
 if not pool then return {} end
